@@ -1,0 +1,344 @@
+//! The cache itself: what a caller sees of the table, the stripes, the bounds and the fence.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_utils::CachePadded;
+
+use crate::bounds::{Bounds, ENTRY_OVERHEAD};
+use crate::clock::{Clock, MonotonicClock};
+use crate::entry::{EntryRef, NEVER, Parts};
+use crate::stats::{Counters, Event, Stats};
+use crate::stripe::StripeCell;
+use crate::table::Table;
+use crate::versions::Versions;
+use crate::{Error, InsertOptions, Key, MAX_TAGS, Options, Value};
+
+/// Stripes of a cache that has entries enough to keep several writers apart.
+const STRIPES: usize = 16;
+
+/// Expired entries that a write removes on the side.
+const EXPIRE_PER_WRITE: u32 = 2;
+/// Steps of the timer wheel that a write takes for it.
+const STEPS_PER_WRITE: u32 = 8;
+
+/// What became of a value given to [`Cache::insert`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Inserted {
+    /// It is in the cache.
+    Stored,
+    /// It was larger than one entry may be. What was under its key is removed.
+    TooLarge,
+    /// Its key or one of its tags changed after its fence. Nothing was changed.
+    Fenced,
+    /// Its TTL was 0. What was under its key is removed.
+    Expired,
+}
+
+/// A bounded map from byte strings to byte strings, for any number of threads.
+///
+/// Reads take a shard of the table for as long as it takes to count a reference up, and no other lock.
+/// Writes take one of a few stripe locks. No call does work that grows with the number of entries, but
+/// [`Cache::clear`] and dropping the cache.
+pub struct Cache<C = MonotonicClock> {
+    pub(crate) table: Table,
+    pub(crate) stripes: Box<[StripeCell]>,
+    pub(crate) bounds: Bounds,
+    pub(crate) versions: Versions,
+    pub(crate) stats: Counters,
+    pub(crate) clock: C,
+    ticks: CachePadded<AtomicU64>,
+    default_ttl_ms: Option<u64>,
+}
+
+impl Cache {
+    /// An empty cache on the system's clock.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`]
+    pub fn new(options: Options) -> Result<Self, Error> {
+        Self::with_clock(options, MonotonicClock)
+    }
+}
+
+impl<C: Clock> Cache<C> {
+    /// An empty cache on the given clock.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`]
+    #[expect(clippy::needless_pass_by_value, reason = "a cache keeps its options; callers make them for it")]
+    pub fn with_clock(options: Options, clock: C) -> Result<Self, Error> {
+        options.validate()?;
+        Ok(Self {
+            table: Table::new(),
+            stripes: std::iter::repeat_with(StripeCell::new).take(STRIPES).collect(),
+            bounds: Bounds::new(&options),
+            versions: Versions::new(options.max_entries),
+            stats: Counters::new(),
+            clock,
+            ticks: CachePadded::new(AtomicU64::new(0)),
+            default_ttl_ms: options.default_ttl_ms,
+        })
+    }
+
+    pub(crate) fn next_tick(&self) -> u64 {
+        self.ticks.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn stripe(&self, hash: u64) -> &StripeCell {
+        // Neither end of the hash: the table takes its shard and its place from those.
+        &self.stripes[(hash >> 40) as usize % STRIPES]
+    }
+
+    /// The clock is read only for entries that have a deadline.
+    pub(crate) fn is_expired(&self, entry: &EntryRef) -> bool {
+        entry.deadline() != NEVER && entry.deadline() <= self.clock.now_ms()
+    }
+
+    fn is_invalidated(&self, entry: &EntryRef) -> bool {
+        !self.versions.tags_unchanged(entry.fence(), entry.tags())
+    }
+
+    pub(crate) fn is_readable(&self, entry: &EntryRef) -> bool {
+        !self.is_expired(entry) && !self.is_invalidated(entry)
+    }
+
+    /// What the removal of an entry by its key counts as.
+    fn removal(&self, entry: &EntryRef) -> Event {
+        match () {
+            () if self.is_expired(entry) => Event::Expire,
+            () if self.is_invalidated(entry) => Event::Invalidate,
+            () => Event::Delete,
+        }
+    }
+
+    /// The entry under `key` if a read may be answered with it; what may not be read any more is removed.
+    fn live(&self, key: Key<'_>) -> Option<EntryRef> {
+        let entry = self.table.find(self.table.hash(key), key)?;
+        if self.is_expired(&entry) {
+            self.discard(&entry, Event::Expire);
+            return None;
+        }
+        if self.is_invalidated(&entry) {
+            self.discard(&entry, Event::Invalidate);
+            return None;
+        }
+        Some(entry)
+    }
+
+    /// The entry under `key`, which becomes the most recently used one. Counts a hit or a miss.
+    #[must_use]
+    pub fn get(&self, key: Key<'_>) -> Option<EntryRef> {
+        let Some(entry) = self.live(key) else {
+            self.stats.count(Event::Miss);
+            return None;
+        };
+        entry.set_tick(self.next_tick());
+        self.stats.count(Event::Hit);
+        Some(entry)
+    }
+
+    /// The entry under `key`, without a trace in recency or statistics.
+    #[must_use]
+    pub fn peek(&self, key: Key<'_>) -> Option<EntryRef> {
+        self.live(key)
+    }
+
+    /// Whether [`Cache::peek`] would find an entry.
+    #[must_use]
+    pub fn contains(&self, key: Key<'_>) -> bool {
+        self.live(key).is_some()
+    }
+
+    /// How long the entry under `key` has to live, in ms: `None` if there is no entry, `Some(None)` if it
+    /// does not expire.
+    #[must_use]
+    pub fn remaining_ttl_ms(&self, key: Key<'_>) -> Option<Option<u64>> {
+        let deadline = self.live(key)?.deadline();
+        Some((deadline != NEVER).then(|| deadline.saturating_sub(self.clock.now_ms())))
+    }
+
+    /// Stores `value` under `key`, making room where the bounds ask for it.
+    ///
+    /// # Errors
+    /// [`Error::TooManyTags`] or [`Error::OutOfMemory`]; the cache is then as it was.
+    pub fn insert(
+        &self,
+        key: Key<'_>,
+        value: Value<'_>,
+        options: InsertOptions<'_>,
+    ) -> Result<Inserted, Error> {
+        if options.tags.len() > MAX_TAGS {
+            return Err(Error::TooManyTags);
+        }
+        let mut tags = [0; MAX_TAGS];
+        for (number, &tag) in tags.iter_mut().zip(options.tags) {
+            *number = self.versions.tag(self.table.hash(tag));
+        }
+        let tags = &tags[..options.tags.len()];
+
+        let hash = self.table.hash(key);
+        let now = self.clock.now_ms();
+        let ttl = options.ttl_ms.or(self.default_ttl_ms).unwrap_or(u64::MAX);
+        let size = (key.bytes.len() as u64)
+            .saturating_add(value.bytes.len() as u64)
+            .saturating_add(4 * tags.len() as u64 + ENTRY_OVERHEAD);
+        let unfit = match () {
+            () if ttl == 0 => Some((Inserted::Expired, None)),
+            () if !self.bounds.admits(size) => Some((Inserted::TooLarge, Some(Event::Reject))),
+            () => None,
+        };
+        if let Some((outcome, event)) = unfit {
+            return Ok(self.supersede(hash, key, options.fence, tags, outcome, event));
+        }
+        let entry = EntryRef::new(&Parts { key, value, tags, deadline: now.saturating_add(ttl) })?;
+        debug_assert_eq!(size, charge(&entry));
+
+        loop {
+            let mut stripe = self.stripe(hash).lock();
+            if options.fence.is_some_and(|fence| !self.versions.permits(fence, hash, tags)) {
+                self.stats.count(Event::Fence);
+                return Ok(Inserted::Fenced);
+            }
+            let old = self.table.find(hash, key);
+            let reserved = match &old {
+                Some(old) => self.bounds.reserve_growth(charge(old), size),
+                None => self.bounds.reserve_entry(size),
+            };
+            if let Err(bound) = reserved {
+                if let Some(old) = &old {
+                    // It is about to be the newest entry, so the room must come from others.
+                    old.set_tick(self.next_tick());
+                }
+                drop(stripe);
+                self.evict(bound, now);
+                continue;
+            }
+            let sequence = self.versions.change_key(hash);
+            entry.set_fence(options.fence.unwrap_or(sequence));
+            let tick = self.next_tick();
+            if let Some(old) = &old {
+                entry.set_slot(old.slot());
+                self.table.replace(hash, old, entry.clone());
+                stripe.relink(old, entry, tick, now);
+                self.bounds.shrunk(charge(old), size);
+                if old.deadline() <= now {
+                    self.stats.count(Event::Expire);
+                }
+            } else {
+                entry.set_tick(tick);
+                self.table.insert(hash, entry.clone());
+                stripe.link(entry, tick, now);
+            }
+            self.stats.count(Event::Set);
+            let mut steps = STEPS_PER_WRITE;
+            for _ in 0..EXPIRE_PER_WRITE {
+                let Some(expired) = stripe.expired(now, &mut steps) else { break };
+                self.forget(&mut stripe, &expired, Event::Expire);
+            }
+            return Ok(Inserted::Stored);
+        }
+    }
+
+    /// Does for a value that cannot be stored what storing it would have done to the one before it.
+    fn supersede(
+        &self,
+        hash: u64,
+        key: Key<'_>,
+        fence: Option<u64>,
+        tags: &[u32],
+        outcome: Inserted,
+        event: Option<Event>,
+    ) -> Inserted {
+        let mut stripe = self.stripe(hash).lock();
+        if fence.is_some_and(|fence| !self.versions.permits(fence, hash, tags)) {
+            self.stats.count(Event::Fence);
+            return Inserted::Fenced;
+        }
+        self.versions.change_key(hash);
+        if let Some(old) = self.table.find(hash, key) {
+            self.forget(&mut stripe, &old, self.removal(&old));
+        }
+        if let Some(event) = event {
+            self.stats.count(event);
+        }
+        outcome
+    }
+
+    /// Removes the entry under `key`, and says whether there was one that could have been read. Values
+    /// whose load began before are refused from now on.
+    pub fn remove(&self, key: Key<'_>) -> bool {
+        self.take(key).is_some()
+    }
+
+    /// Removes the entry under `key` and returns it if it could have been read. Values whose load began
+    /// before are refused from now on.
+    #[must_use]
+    pub fn take(&self, key: Key<'_>) -> Option<EntryRef> {
+        let hash = self.table.hash(key);
+        let mut stripe = self.stripe(hash).lock();
+        self.versions.change_key(hash);
+        let entry = self.table.find(hash, key)?;
+        let event = self.removal(&entry);
+        self.forget(&mut stripe, &entry, event);
+        (event == Event::Delete).then_some(entry)
+    }
+
+    /// The sequence number of this moment, to be taken *before* a value is loaded and given to
+    /// [`Cache::insert`] with it: if the key or a tag of the value changes in between, the value is refused.
+    #[must_use]
+    pub fn fence(&self) -> u64 {
+        self.versions.now()
+    }
+
+    /// Makes every entry that carries `tag` unreadable, in constant time. Entries whose load began before
+    /// are refused from now on. Entries of a few other tags may be lost with it (one tag in as many as the
+    /// version table has stripes). The memory is reclaimed as entries are read, overwritten or evicted.
+    pub fn invalidate_tag(&self, tag: Key<'_>) {
+        self.versions.invalidate_tag(self.versions.tag(self.table.hash(tag)));
+    }
+
+    /// How many entries are held. Expired ones count until they are removed.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::try_from(self.bounds.entries()).unwrap_or(usize::MAX)
+    }
+
+    /// Whether no entry is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many bytes are charged for the entries held: keys, values, four a tag, and
+    /// [`ENTRY_OVERHEAD`] for each.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bounds.bytes()
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.stats.read()
+    }
+
+    /// Starts the statistics from zero.
+    pub fn reset_stats(&self) {
+        self.stats.reset();
+    }
+}
+
+/// The bytes charged for an entry.
+pub(crate) fn charge(entry: &EntryRef) -> u64 {
+    entry.payload() + ENTRY_OVERHEAD
+}
+
+impl<C> std::fmt::Debug for Cache<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cache")
+            .field("entries", &self.bounds.entries())
+            .field("bytes", &self.bounds.bytes())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,25 @@
+use std::fmt;
+
+/// What a [`Cache`](crate::Cache) refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// An option is out of its range; the text names the option and the range.
+    InvalidOption(&'static str),
+    /// More than [`MAX_TAGS`](crate::MAX_TAGS) tags were given for one entry.
+    TooManyTags,
+    /// The allocator could not supply the memory of the entry. Nothing was changed.
+    OutOfMemory,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidOption(text) => f.write_str(text),
+            Self::TooManyTags => write!(f, "an entry takes at most {} tags", crate::MAX_TAGS),
+            Self::OutOfMemory => f.write_str("the allocator could not supply the memory of the entry"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

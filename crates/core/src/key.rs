@@ -1,0 +1,46 @@
+//! The byte strings that go in: keys and values, each with a small tag that the caller chooses.
+
+/// A key: bytes in a domain.
+///
+/// Equal bytes in different domains are different keys. A caller with more than one way to write keys as
+/// bytes (Latin-1 and UTF-16, say) gives each its own domain and so can never make two keys collide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key<'a> {
+    /// The bytes of the key.
+    pub bytes: &'a [u8],
+    /// The domain of the key; 0 where the caller needs only one.
+    pub domain: u8,
+}
+
+impl<'a> From<&'a [u8]> for Key<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self { bytes, domain: 0 }
+    }
+}
+
+impl<'a> From<&'a str> for Key<'a> {
+    fn from(text: &'a str) -> Self {
+        text.as_bytes().into()
+    }
+}
+
+/// A value: bytes and how they are encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Value<'a> {
+    /// The bytes of the value.
+    pub bytes: &'a [u8],
+    /// A number that the cache stores beside the bytes and gives back; it means what the caller decides.
+    pub encoding: u8,
+}
+
+impl<'a> From<&'a [u8]> for Value<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self { bytes, encoding: 0 }
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
+        text.as_bytes().into()
+    }
+}

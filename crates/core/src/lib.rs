@@ -1,0 +1,41 @@
+//! A bounded, concurrent cache of byte strings.
+//!
+//! [`Cache`] keeps entries in a [`DashMap`](dashmap::DashMap), bounds them by count and by bytes, evicts
+//! the least recently used one of the *whole* cache, expires entries to the millisecond, and refuses
+//! values whose load began before an invalidation (see [`Cache::fence`]).
+//!
+//! ```
+//! use sark_cache_core::{Cache, InsertOptions, Key, Options, Value};
+//!
+//! let cache = Cache::new(Options { max_entries: Some(1_000), ..Options::default() })?;
+//! cache.insert(Key::from("alice:read"), Value::from("allow"), InsertOptions::ttl_ms(30_000))?;
+//! let hit = cache.get(Key::from("alice:read")).expect("just inserted");
+//! assert_eq!(hit.value(), b"allow");
+//! # Ok::<(), sark_cache_core::Error>(())
+//! ```
+
+mod bounds;
+mod cache;
+mod clock;
+mod entry;
+mod error;
+mod evict;
+mod key;
+mod options;
+mod recency;
+mod reclaim;
+mod stats;
+mod stripe;
+mod table;
+mod versions;
+mod wheel;
+
+pub use bounds::ENTRY_OVERHEAD;
+pub use cache::{Cache, Inserted};
+pub use clock::{Clock, ManualClock, MonotonicClock};
+pub use entry::EntryRef;
+pub use error::Error;
+pub use key::{Key, Value};
+pub use options::{InsertOptions, MAX_TAGS, Options};
+pub use reclaim::{Cursor, Purge};
+pub use stats::Stats;

@@ -1,0 +1,134 @@
+//! The calls that visit many entries: purge, clear, and a walk over everything.
+
+use crate::cache::{Cache, charge};
+use crate::clock::Clock;
+use crate::entry::EntryRef;
+use crate::stats::Event;
+
+/// What one slice of [`Cache::purge_expired`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct Purge {
+    /// Expired entries removed.
+    pub removed: usize,
+    /// Whether nothing expired was left when the slice ended.
+    pub done: bool,
+}
+
+/// Where a walk over the entries goes on; see [`Cache::scan`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// The stripe.
+    pub stripe: u32,
+    /// The slot in it.
+    pub slot: u32,
+}
+
+/// Wheel steps taken before the stripe is unlocked for others.
+const STEPS_PER_LOCK: u32 = 64;
+
+impl<C: Clock> Cache<C> {
+    /// Removes expired entries, looking at no more than `budget` of them; call it again until it is
+    /// [`done`](Purge::done). The cost follows the number of expired entries, not that of all.
+    pub fn purge_expired(&self, budget: usize) -> Purge {
+        let now = self.clock.now_ms();
+        let mut left = u32::try_from(budget).unwrap_or(u32::MAX);
+        let mut removed = 0;
+        for cell in &self.stripes {
+            while cell.due() <= now {
+                if left == 0 {
+                    return Purge { removed, done: false };
+                }
+                let mut stripe = cell.lock();
+                let mut steps = left.min(STEPS_PER_LOCK);
+                left -= steps;
+                while let Some(entry) = stripe.expired(now, &mut steps) {
+                    self.forget(&mut stripe, &entry, Event::Expire);
+                    removed += 1;
+                }
+                left += steps;
+            }
+        }
+        Purge { removed, done: true }
+    }
+
+    /// Removes everything. Values whose load began before are refused from now on. The time it takes grows
+    /// with the number of entries; other threads wait for a sixteenth of it at the most.
+    pub fn clear(&self) {
+        self.versions.clear();
+        for cell in &self.stripes {
+            let mut stripe = cell.lock();
+            let mut count = 0;
+            for entry in stripe.drain() {
+                self.table.remove(&entry);
+                self.bounds.release_entry(charge(&entry));
+                count += 1;
+            }
+            self.stats.add(Event::Clear, count);
+        }
+        self.table.shrink();
+    }
+
+    /// Returns up to `limit` readable entries in no particular order, and where to go on; `None` at the end.
+    ///
+    /// An entry that is there during the whole walk is returned exactly once, whatever is written meanwhile
+    /// (a newer value of its key included).
+    #[must_use]
+    pub fn scan(&self, from: Cursor, limit: usize) -> (Vec<EntryRef>, Option<Cursor>) {
+        let limit = limit.max(1);
+        let mut entries = Vec::with_capacity(limit.min(1_024));
+        let mut from_slot = from.slot as usize;
+        let mut next = None;
+        for (number, cell) in (0..).zip(&self.stripes).skip(from.stripe as usize) {
+            if let Some(slot) = cell.lock().scan(from_slot, limit, &mut entries) {
+                next = Some(Cursor { stripe: number, slot: u32::try_from(slot).unwrap_or(u32::MAX) });
+                break;
+            }
+            from_slot = 0;
+        }
+        entries.retain(|entry| self.is_readable(entry));
+        (entries, next)
+    }
+
+    /// The keys of all readable entries, each as it is stored.
+    #[must_use]
+    pub fn keys(&self) -> Vec<EntryRef> {
+        let mut all = Vec::with_capacity(self.len());
+        let mut cursor = Some(Cursor::default());
+        while let Some(from) = cursor {
+            let (mut entries, next) = self.scan(from, 1_024);
+            all.append(&mut entries);
+            cursor = next;
+        }
+        all
+    }
+
+    /// Recounts everything, with no other thread in the cache.
+    ///
+    /// # Panics
+    /// If table, stripes, wheels, published bounds and counters do not agree.
+    #[cfg(any(test, feature = "validate"))]
+    pub fn validate(&self) {
+        let mut bytes = 0;
+        let mut count = 0;
+        for cell in &self.stripes {
+            let stripe = cell.lock();
+            assert!(cell.due() <= stripe.next_due(), "nothing is due before what is published");
+            for entry in stripe.validate() {
+                let hash = self.table.hash(entry.key());
+                assert!(std::ptr::eq(self.stripe(hash), cell), "an entry lies in its stripe");
+                let found = self.table.find(hash, entry.key());
+                assert!(found.is_some_and(|found| found.same(&entry)), "an entry lies in the table");
+                assert!(entry.tick() >= cell.oldest(), "nothing is older than what is published");
+                // The table, the stripe, and the vector that this loop walks.
+                assert_eq!(entry.references(), 3, "no reference was leaked");
+                bytes += charge(&entry);
+                count += 1;
+            }
+        }
+        assert_eq!(self.table.count(), count, "table and stripes hold the same entries");
+        assert_eq!(self.bounds.entries(), count as u64);
+        assert_eq!(self.bounds.bytes(), bytes);
+        self.bounds.validate();
+    }
+}

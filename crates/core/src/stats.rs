@@ -1,0 +1,112 @@
+//! Counters of what happened, spread so that threads do not fight for a cache line.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crossbeam_utils::CachePadded;
+use parking_lot::Mutex;
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident = $event:ident,)*) => {
+        /// What happened in a cache since it was made or since
+        /// [`reset_stats`](crate::Cache::reset_stats).
+        ///
+        /// Each event is counted once, in the order of a single thread exactly, and between threads as soon
+        /// as the operation has returned.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Stats { $($(#[$doc])* pub $name: u64,)* }
+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Event { $($event,)* }
+
+        const EVENTS: usize = [$(Event::$event,)*].len();
+
+        impl Stats {
+            fn from_counts(counts: [u64; EVENTS]) -> Self {
+                Self { $($name: counts[Event::$event as usize],)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Reads that found a live entry.
+    hits = Hit,
+    /// Reads that found none.
+    misses = Miss,
+    /// Values stored, new or over an older one.
+    sets = Set,
+    /// Live entries removed by `remove` or `take`.
+    deletes = Delete,
+    /// Live entries removed by `clear`.
+    cleared = Clear,
+    /// Live entries evicted because `max_entries` was reached.
+    evictions_by_entries = EvictForEntries,
+    /// Live entries evicted because `max_bytes` was reached.
+    evictions_by_bytes = EvictForBytes,
+    /// Entries removed because their TTL had passed.
+    expirations = Expire,
+    /// Entries removed because a tag of theirs had been invalidated.
+    invalidations = Invalidate,
+    /// Values refused because they were larger than `max_entry_bytes`.
+    rejections = Reject,
+    /// Values refused because their key or a tag of theirs changed after their fence.
+    fenced = Fence,
+}
+
+const LANES: usize = 16;
+
+thread_local! {
+    /// The lane of this thread; threads beyond `LANES` share.
+    static LANE: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+fn lane() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    LANE.with(|lane| {
+        lane.get().unwrap_or_else(|| {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed) % LANES;
+            lane.set(Some(number));
+            number
+        })
+    })
+}
+
+pub(crate) struct Counters {
+    lanes: Box<[CachePadded<[AtomicU64; EVENTS]>]>,
+    /// The counts at the last reset; they are subtracted rather than cleared, so that no event is lost.
+    baseline: Mutex<[u64; EVENTS]>,
+}
+
+impl Counters {
+    pub(crate) fn new() -> Self {
+        Self {
+            lanes: std::iter::repeat_with(CachePadded::default).take(LANES).collect(),
+            baseline: Mutex::new([0; EVENTS]),
+        }
+    }
+
+    pub(crate) fn count(&self, event: Event) {
+        self.add(event, 1);
+    }
+
+    pub(crate) fn add(&self, event: Event, times: u64) {
+        self.lanes[lane()][event as usize].fetch_add(times, Ordering::Relaxed);
+    }
+
+    fn totals(&self) -> [u64; EVENTS] {
+        std::array::from_fn(|event| self.lanes.iter().map(|lane| lane[event].load(Ordering::Relaxed)).sum())
+    }
+
+    pub(crate) fn read(&self) -> Stats {
+        let baseline = self.baseline.lock();
+        let totals = self.totals();
+        Stats::from_counts(std::array::from_fn(|event| totals[event] - baseline[event]))
+    }
+
+    pub(crate) fn reset(&self) {
+        let mut baseline = self.baseline.lock();
+        *baseline = self.totals();
+    }
+}

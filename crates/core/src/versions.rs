@@ -1,0 +1,93 @@
+//! The fence: which keys and tags changed after a given moment.
+//!
+//! Time is a sequence number that every change advances. Two striped tables remember the sequence of the
+//! last change of each key and each tag. Keys or tags that share a stripe share its number, so a value may
+//! be refused without need, and none is ever accepted that had to be refused.
+//!
+//! Changes are published with `SeqCst`: once the call that makes one has returned, every thread sees it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Stripes of each table of a large cache (512 KiB a table, of which only touched pages are resident).
+const MAX_STRIPES: usize = 1 << 16;
+const MIN_STRIPES: usize = 1 << 10;
+
+pub(crate) struct Versions {
+    /// The sequence number of the latest change.
+    sequence: AtomicU64,
+    keys: Box<[AtomicU64]>,
+    tags: Box<[AtomicU64]>,
+    /// The latest number in `tags`.
+    last_tag: AtomicU64,
+    /// The sequence of the last `clear`.
+    cleared: AtomicU64,
+}
+
+impl Versions {
+    /// Tables that suit a cache of up to `max_entries`.
+    pub(crate) fn new(max_entries: Option<usize>) -> Self {
+        let stripes = max_entries
+            .and_then(usize::checked_next_power_of_two)
+            .unwrap_or(MAX_STRIPES)
+            .clamp(MIN_STRIPES, MAX_STRIPES);
+        let table = || std::iter::repeat_with(AtomicU64::default).take(stripes).collect();
+        Self {
+            sequence: AtomicU64::new(0),
+            keys: table(),
+            tags: table(),
+            last_tag: AtomicU64::new(0),
+            cleared: AtomicU64::new(0),
+        }
+    }
+
+    /// The stripe of a hash. The middle bits: the table takes its shard and its place from both ends.
+    fn stripe(&self, hash: u64) -> usize {
+        (hash >> 20) as usize & (self.keys.len() - 1)
+    }
+
+    /// The number under which a tag of this hash is stored in an entry.
+    pub(crate) fn tag(&self, hash: u64) -> u32 {
+        u32::try_from(self.stripe(hash)).unwrap_or_else(|_| unreachable!("MAX_STRIPES fits 32 bits"))
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        self.sequence.load(Ordering::SeqCst)
+    }
+
+    fn advance(&self) -> u64 {
+        self.sequence.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Records a change of the key of this hash and returns its sequence number.
+    pub(crate) fn change_key(&self, hash: u64) -> u64 {
+        let sequence = self.advance();
+        self.keys[self.stripe(hash)].fetch_max(sequence, Ordering::SeqCst);
+        sequence
+    }
+
+    /// Records the invalidation of a tag.
+    pub(crate) fn invalidate_tag(&self, tag: u32) {
+        let sequence = self.advance();
+        self.tags[tag as usize].fetch_max(sequence, Ordering::SeqCst);
+        self.last_tag.fetch_max(sequence, Ordering::SeqCst);
+    }
+
+    /// Records that everything was removed.
+    pub(crate) fn clear(&self) {
+        self.cleared.fetch_max(self.advance(), Ordering::SeqCst);
+    }
+
+    /// Whether a value as fresh as `fence` may still be stored under the key of this hash with these tags.
+    pub(crate) fn permits(&self, fence: u64, hash: u64, tags: &[u32]) -> bool {
+        self.cleared.load(Ordering::SeqCst) <= fence
+            && self.keys[self.stripe(hash)].load(Ordering::SeqCst) <= fence
+            && self.tags_unchanged(fence, tags)
+    }
+
+    /// Whether none of the tags was invalidated after `fence`.
+    pub(crate) fn tags_unchanged(&self, fence: u64, tags: &[u32]) -> bool {
+        tags.is_empty()
+            || self.last_tag.load(Ordering::SeqCst) <= fence
+            || tags.iter().all(|&tag| self.tags[tag as usize].load(Ordering::SeqCst) <= fence)
+    }
+}

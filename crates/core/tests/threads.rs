@@ -1,0 +1,221 @@
+//! Many threads in one cache.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a failure in a test ends it, and a skipped test says so"
+)]
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use sark_cache_core::{Cache, ENTRY_OVERHEAD, InsertOptions, Inserted, ManualClock, MonotonicClock, Options};
+
+/// A small fast generator (xorshift64), so that the load is about the cache.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % n
+    }
+}
+
+fn cache(options: Options) -> Cache<MonotonicClock> {
+    Cache::new(options).unwrap()
+}
+
+#[test]
+fn each_of_8_threads_reads_what_it_wrote() {
+    let cache = cache(Options { max_entries: Some(100_000), ..Options::default() });
+    thread::scope(|scope| {
+        for worker in 0..8_u64 {
+            let cache = &cache;
+            scope.spawn(move || {
+                for number in 0..5_000_u64 {
+                    let key = ((worker << 32) | (number % 500)).to_le_bytes();
+                    let value = number.to_le_bytes();
+                    let stored =
+                        cache.insert((&key[..]).into(), (&value[..]).into(), InsertOptions::default());
+                    assert_eq!(stored, Ok(Inserted::Stored));
+                    assert_eq!(cache.get((&key[..]).into()).unwrap().value(), value);
+                }
+            });
+        }
+    });
+    assert_eq!(cache.len(), 4_000);
+    cache.validate();
+}
+
+#[test]
+fn the_bounds_hold_at_every_instant() {
+    const MAX_ENTRIES: usize = 50;
+    const MAX_BYTES: u64 = 30 * (ENTRY_OVERHEAD + 60);
+    for (max_entries, max_bytes) in [
+        (Some(MAX_ENTRIES), None),
+        (None, Some(MAX_BYTES)),
+        (Some(MAX_ENTRIES), Some(MAX_BYTES)),
+        (Some(1), None),
+    ] {
+        let cache = cache(Options { max_entries, max_bytes, ..Options::default() });
+        let over = AtomicBool::new(false);
+        let done = AtomicBool::new(false);
+        let samples = AtomicU64::new(0);
+        thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let too_many = cache.len() > max_entries.unwrap_or(usize::MAX);
+                    let too_large = cache.bytes() > max_bytes.unwrap_or(u64::MAX);
+                    if too_many || too_large {
+                        over.store(true, Ordering::Relaxed);
+                    }
+                    samples.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            let writers: Vec<_> = (0..8_u64)
+                .map(|worker| {
+                    let cache = &cache;
+                    scope.spawn(move || {
+                        let mut random = Random(worker + 1);
+                        let value = vec![0; usize::try_from(MAX_BYTES).unwrap()];
+                        for _ in 0..6_000 {
+                            let key = random.below(200).to_le_bytes();
+                            let len = match random.below(50) {
+                                0 => MAX_BYTES - ENTRY_OVERHEAD - 8,
+                                n if n < 10 => random.below(MAX_BYTES / 8),
+                                _ => random.below(60),
+                            };
+                            let value = &value[..usize::try_from(len).unwrap()];
+                            match random.below(10) {
+                                0 => drop(cache.take((&key[..]).into())),
+                                1..4 => drop(cache.get((&key[..]).into())),
+                                _ => {
+                                    let options = InsertOptions::ttl_ms(1 + random.below(20));
+                                    let stored = cache.insert((&key[..]).into(), value.into(), options);
+                                    assert_eq!(stored, Ok(Inserted::Stored));
+                                }
+                            }
+                        }
+                    })
+                })
+                .collect();
+            for writer in writers {
+                writer.join().unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+            watcher.join().unwrap();
+        });
+        assert!(samples.into_inner() > 100);
+        assert!(!over.into_inner(), "{max_entries:?} entries, {max_bytes:?} bytes");
+        cache.validate();
+    }
+}
+
+#[test]
+fn few_keys_and_many_threads_do_not_lock_up() {
+    let cache = cache(Options { max_entries: Some(2), ..Options::default() });
+    thread::scope(|scope| {
+        for worker in 0..16_u64 {
+            let cache = &cache;
+            scope.spawn(move || {
+                let mut random = Random(worker + 99);
+                for _ in 0..4_000 {
+                    let key = [u8::try_from(random.below(3)).unwrap()];
+                    let key = sark_cache_core::Key::from(&key[..]);
+                    match random.below(8) {
+                        0 => {
+                            cache.remove(key);
+                        }
+                        1 => cache.clear(),
+                        2 => {
+                            let _ = cache.purge_expired(1);
+                        }
+                        3 => drop(cache.keys()),
+                        4 => cache.invalidate_tag(key),
+                        5 => {
+                            let options = InsertOptions { tags: &[key], ..InsertOptions::ttl_ms(1) };
+                            let _ = cache.insert(key, "v".into(), options).unwrap();
+                        }
+                        _ => drop(cache.get(key)),
+                    }
+                }
+            });
+        }
+    });
+    cache.validate();
+}
+
+/// The seed's defect: a reader that saw an expired value deleted whatever was there by then.
+#[test]
+fn expiry_never_deletes_a_value_set_in_between() {
+    let clock = ManualClock::at(0);
+    let options = Options { max_entries: Some(1_000), ..Options::default() };
+    let cache = Cache::with_clock(options, clock.clone()).unwrap();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let _ = cache.get("k".into());
+                    let _ = cache.purge_expired(10);
+                }
+            });
+        }
+        for round in 0..20_000_u64 {
+            let old = cache.insert("k".into(), "old".into(), InsertOptions::ttl_ms(1));
+            assert_eq!(old, Ok(Inserted::Stored));
+            clock.advance(1);
+            let fresh = cache.insert("k".into(), "fresh".into(), InsertOptions::ttl_ms(1_000_000));
+            assert_eq!(fresh, Ok(Inserted::Stored));
+            assert!(cache.contains("k".into()), "the fresh value was lost in round {round}");
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    cache.validate();
+}
+
+/// After `invalidate_tag` or `remove` returned, no thread reads a value whose load began before.
+#[test]
+fn nothing_stale_is_read_after_an_invalidation_returned() {
+    let cache = cache(Options { max_entries: Some(64), ..Options::default() });
+    // What a decision is made from; a value is the truth at the time of its load.
+    let truth = AtomicU64::new(0);
+    // The truth as of the last invalidation that has returned.
+    let floor = AtomicU64::new(0);
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let least = floor.load(Ordering::SeqCst);
+                    if let Some(hit) = cache.get("k".into()) {
+                        let seen = u64::from_le_bytes(hit.value().try_into().unwrap());
+                        assert!(seen >= least, "{seen} was read after {least} had been invalidated away");
+                        continue;
+                    }
+                    let fence = Some(cache.fence());
+                    let loaded = truth.load(Ordering::SeqCst).to_le_bytes();
+                    thread::yield_now();
+                    let options = InsertOptions { fence, tags: &["t".into()], ttl_ms: None };
+                    let _ = cache.insert("k".into(), (&loaded[..]).into(), options).unwrap();
+                }
+            });
+        }
+        for round in 1..30_000 {
+            truth.store(round, Ordering::SeqCst);
+            match round % 3 {
+                0 => cache.invalidate_tag("t".into()),
+                1 => {
+                    cache.remove("k".into());
+                }
+                _ => cache.clear(),
+            }
+            floor.store(round, Ordering::SeqCst);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(cache.stats().fenced > 0, "no load was ever overtaken: the test did not test");
+    cache.validate();
+}
