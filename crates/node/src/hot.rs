@@ -1,0 +1,129 @@
+//! The calls on one key.
+
+use napi::sys;
+use sark_cache_core::{EntryRef, InsertOptions, Inserted, Key, MAX_TAGS};
+
+use crate::arguments::{Call, as_double, callbacks};
+use crate::failure::Failure;
+use crate::registry::Open;
+use crate::text::{TextBuffer, value_to_js};
+
+impl<const N: usize> Call<'_, N> {
+    /// Runs `body` with the cache in argument 0 and the key in argument 1.
+    fn keyed<R>(&self, body: impl FnOnce(&Open, Key<'_>) -> Result<R, Failure>) -> Result<R, Failure> {
+        let mut buffer = self.environment.key.borrow_mut();
+        let key = buffer.key(self.env, self.arguments[1])?;
+        self.environment.with(self.cache()?, |open| body(open, key))
+    }
+
+    /// The value of an entry, or `undefined`.
+    fn found(&self, entry: Option<EntryRef>) -> Result<sys::napi_value, Failure> {
+        entry.map_or_else(|| self.undefined(), |entry| value_to_js(self.env, &entry))
+    }
+}
+
+/// A TTL in ms as the core takes it: rounded up, so that no value lives shorter than was asked for; `None`
+/// for one that is not a positive number or zero.
+pub(crate) fn ttl(ms: Option<f64>) -> Option<u64> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a cast of a float saturates"
+    )]
+    ms.filter(|ms| *ms >= 0.0).map(|ms| ms.ceil() as u64)
+}
+
+/// What JavaScript is told about an insertion.
+pub(crate) fn outcome(inserted: Inserted) -> f64 {
+    match inserted {
+        Inserted::Stored => 1.0,
+        Inserted::Expired => 0.0,
+        Inserted::TooLarge => -1.0,
+        Inserted::Fenced => -2.0,
+    }
+}
+
+/// Runs `body` with the texts of an array of tags.
+fn with_tags<R>(
+    env: sys::napi_env,
+    array: sys::napi_value,
+    body: impl FnOnce(&[Key<'_>]) -> Result<R, Failure>,
+) -> Result<R, Failure> {
+    let count = crate::bulk::length(env, array)?;
+    if count > MAX_TAGS {
+        return Err(sark_cache_core::Error::TooManyTags.into());
+    }
+    let mut buffers = [const { TextBuffer::new() }; MAX_TAGS];
+    let mut tags = [Key { bytes: &[], domain: 0 }; MAX_TAGS];
+    for (index, (buffer, tag)) in buffers.iter_mut().zip(&mut tags).enumerate().take(count) {
+        *tag = buffer.key(env, crate::bulk::element(env, array, index)?)?;
+    }
+    body(&tags[..count])
+}
+
+callbacks! {
+    /// `get(cache, key)`: the value or `undefined`.
+    "get" get(call: 2) {
+        call.found(call.keyed(|open, key| Ok(open.cache.get(key)))?)
+    }
+
+    /// `peek(cache, key)`: the value or `undefined`, leaving no trace.
+    "peek" peek(call: 2) {
+        call.found(call.keyed(|open, key| Ok(open.cache.peek(key)))?)
+    }
+
+    /// `take(cache, key)`: the value, which is removed, or `undefined`.
+    "take" take(call: 2) {
+        call.found(call.keyed(|open, key| Ok(open.cache.take(key)))?)
+    }
+
+    /// `has(cache, key)`
+    "has" has(call: 2) {
+        call.boolean(call.keyed(|open, key| Ok(open.cache.contains(key)))?)
+    }
+
+    /// `delete(cache, key)`: whether there was a value.
+    "delete" delete(call: 2) {
+        call.boolean(call.keyed(|open, key| Ok(open.cache.remove(key)))?)
+    }
+
+    /// `remainingTtl(cache, key)`: ms, `Infinity` for an entry that does not expire, 0 for no entry.
+    "remainingTtl" remaining_ttl(call: 2) {
+        let remaining = call.keyed(|open, key| Ok(open.cache.remaining_ttl_ms(key)))?;
+        call.double(match remaining {
+            None => 0.0,
+            Some(None) => f64::INFINITY,
+            Some(Some(ms)) => as_double(ms),
+        })
+    }
+
+    /// `set(cache, key, value, ttl?, fence?, tags?)`: 1 for stored, 0 for a TTL of 0, -1 for too large, -2
+    /// for refused by the fence.
+    "set" set(call: 6) {
+        let mut buffer = call.environment.value.borrow_mut();
+        let value = buffer.value(call.env, call.arguments[2])?;
+        let ttl_ms = ttl(call.optional_number(3));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
+        let fence = call.optional_number(4).map(|fence| fence as u64);
+        let inserted = call.keyed(|open, key| {
+            let insert = |tags: &[Key<'_>]| {
+                Ok(open.cache.insert(key, value, InsertOptions { ttl_ms, fence, tags })?)
+            };
+            if crate::bulk::is_array(call.env, call.arguments[5])? {
+                with_tags(call.env, call.arguments[5], insert)
+            } else {
+                insert(&[])
+            }
+        })?;
+        call.double(outcome(inserted))
+    }
+
+    /// `invalidateTag(cache, tag)`
+    "invalidateTag" invalidate_tag(call: 2) {
+        call.keyed(|open, tag| {
+            open.cache.invalidate_tag(tag);
+            Ok(())
+        })?;
+        call.undefined()
+    }
+}
