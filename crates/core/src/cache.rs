@@ -291,6 +291,17 @@ impl<C: Clock> Cache<C> {
         self.versions.now()
     }
 
+    /// Whether a value whose load began at `fence` would still be accepted under `key` with these tags, and
+    /// so whether a caller that comes now may share that load.
+    #[must_use]
+    pub fn permits(&self, key: Key<'_>, fence: u64, tags: &[Key<'_>]) -> bool {
+        tags.len() <= MAX_TAGS && self.versions.permits(fence, self.table.hash(key), &self.tag_numbers(tags))
+    }
+
+    fn tag_numbers(&self, tags: &[Key<'_>]) -> Vec<u32> {
+        tags.iter().map(|&tag| self.versions.tag(self.table.hash(tag))).collect()
+    }
+
     /// Makes every entry that carries `tag` unreadable, in constant time. Entries whose load began before
     /// are refused from now on. Entries of a few other tags may be lost with it (one tag in as many as the
     /// version table has stripes). The memory is reclaimed as entries are read, overwritten or evicted.

@@ -250,9 +250,13 @@ mod tests {
         }
 
         #[test]
-        fn compaction_loses_only_the_dead(ticks in prop::collection::vec(any::<u32>(), 1..3_000), keep in 1_u32..9) {
+        fn compaction_loses_only_the_dead(
+            ticks in prop::collection::vec(any::<u32>(), 1..3_000),
+            shift in 0_u32..40,
+            keep in 1_u32..9,
+        ) {
             let mut queue = Recency::default();
-            let mut sorted: Vec<u64> = ticks.iter().map(|&tick| u64::from(tick) << 3).collect();
+            let mut sorted: Vec<u64> = ticks.iter().map(|&tick| (u64::from(tick) << 8) >> shift).collect();
             sorted.sort_unstable();
             for (slot, &tick) in (0..).zip(&sorted) {
                 queue.place(tick, slot);
@@ -261,6 +265,10 @@ mod tests {
             for _ in 0..sorted.len() {
                 queue.compact(|slot| slot % keep != 0, |_| freed += 1);
                 queue.items();
+            }
+            // Ranges that a run can count are joined: half of the room in the runs is used.
+            if shift >= 8 {
+                prop_assert!(queue.runs.len() <= 1 + 2 * (sorted.len() - freed).div_ceil(RUN));
             }
             let left = drain(&mut queue);
             prop_assert!(left.is_sorted());

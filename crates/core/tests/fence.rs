@@ -6,7 +6,7 @@
     reason = "a failure in a test ends it, and a skipped test says so"
 )]
 
-use sark_cache_core::{Cache, InsertOptions, Inserted, Key, ManualClock, Options};
+use sark_cache_core::{Cache, InsertOptions, Inserted, Key, MAX_TAGS, ManualClock, Options};
 
 fn cache() -> Cache<ManualClock> {
     Cache::with_clock(Options { max_entries: Some(1_000), ..Options::default() }, ManualClock::at(0)).unwrap()
@@ -51,7 +51,11 @@ fn a_change_during_the_load_refuses_it() {
                 store_unfenced(&cache, "k");
             }
             let fence = cache.fence();
+            let tags = ["s".into(), "t".into()];
+            assert!(cache.permits("k".into(), fence, &tags));
             change(&cache);
+            assert!(!cache.permits("k".into(), fence, &tags));
+            assert!(!cache.permits("k".into(), cache.fence(), &["t".into(); MAX_TAGS + 1]));
             let after = cache.peek("k".into()).map(|entry| entry.value().to_vec());
             assert_eq!(store(&cache, "k", Some(fence), &["s", "t"]), Inserted::Fenced, "change {number}");
             assert_eq!(cache.peek("k".into()).map(|entry| entry.value().to_vec()), after);

@@ -118,6 +118,20 @@ callbacks! {
         call.double(outcome(inserted))
     }
 
+    /// `permits(cache, key, fence, tags?)`: whether a load begun at `fence` may still be shared and stored.
+    "permits" permits(call: 4) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
+        let fence = call.number(2)? as u64;
+        let permitted = call.keyed(|open, key| {
+            if crate::bulk::is_array(call.env, call.arguments[3])? {
+                with_tags(call.env, call.arguments[3], |tags| Ok(open.cache.permits(key, fence, tags)))
+            } else {
+                Ok(open.cache.permits(key, fence, &[]))
+            }
+        })?;
+        call.boolean(permitted)
+    }
+
     /// `invalidateTag(cache, tag)`
     "invalidateTag" invalidate_tag(call: 2) {
         call.keyed(|open, tag| {

@@ -1,0 +1,42 @@
+/** What the scripts share. */
+
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** Runs a command with this terminal; ends the script with its code if it fails. */
+export function run(command, args, options = {}) {
+  const { status, signal, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+    ...options,
+  })
+  if (error !== undefined) throw error
+  if (status !== 0) {
+    console.error(`failed (${signal ?? status}): ${command} ${args.join(' ')}`)
+    process.exit(status ?? 1)
+  }
+}
+
+/** Whether a Rust toolchain can be used. */
+export function hasCargo() {
+  return spawnSync('cargo', ['--version'], { stdio: 'ignore' }).status === 0
+}
+
+function files(at) {
+  if (!existsSync(at)) return []
+  if (!statSync(at).isDirectory()) return [at]
+  return readdirSync(at, { recursive: true })
+    .map((name) => path.join(at, name))
+    .filter((name) => statSync(name).isFile())
+}
+
+/** When the newest of the files at or under `places` was changed, in ms since the epoch; 0 if there is none. */
+export function newest(...places) {
+  const times = places.flatMap((place) => files(path.join(root, place))).map((file) => statSync(file).mtimeMs)
+  return Math.max(0, ...times)
+}

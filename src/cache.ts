@@ -1,0 +1,525 @@
+import {
+  type Engine,
+  type EngineKind,
+  type EngineSettings,
+  type EngineStats,
+  MAX_TAGS,
+  Outcome,
+  type PurgeSlice,
+  type Stored,
+} from './engine/engine.js'
+import { purgeFor } from './engine/purge.js'
+import { openEngine } from './engine/select.js'
+import { describe, outOfRange, wrongType } from './errors.js'
+import { Flight } from './flight.js'
+import { type Serializer, type SerializerName, serializers } from './serializer.js'
+import {
+  checkChoice,
+  checkCount,
+  checkFunction,
+  checkKey,
+  checkKeys,
+  checkText,
+  checkTtl,
+} from './validate.js'
+
+/** Options of a {@link Cache}. */
+export interface CacheOptions {
+  /**
+   * The name under which threads of this process share the cache. It lives as long as any of them has it
+   * open. What is left out here is as the thread has it that opened it first; what contradicts that is an
+   * `ERR_CACHE_OPTIONS_CONFLICT`. Without a name the cache belongs to this object alone.
+   */
+  name?: string
+  /** The most entries held at any instant. Default: 10 000 if `maxSize` is not given either, else no limit. */
+  max?: number
+  /**
+   * The most bytes held at any instant: of keys and values one a character (two if the text has any beyond
+   * U+00FF), and 112 for each entry. Default: no limit.
+   */
+  maxSize?: number
+  /** The most bytes of one entry, counted as for `maxSize`. A larger one is not stored. Default: `maxSize`. */
+  maxEntrySize?: number
+  /** How long an entry lives, in ms, if it is stored without a TTL. Default: `Infinity`. */
+  ttl?: number
+  /**
+   * `json` holds what JSON can, and `Uint8Array`s as bytes. `v8` also holds `Map`, `Set`, `Date`, `BigInt`,
+   * typed arrays and cycles, and takes several times as long. Default: `json`.
+   */
+  serializer?: SerializerName
+  /**
+   * `rust` insists on the native engine, `js` on the fallback. Default: what the environment variable
+   * `SARK_CACHE_ENGINE` says, else `rust` where it can be loaded.
+   */
+  engine?: EngineKind
+}
+
+/** How one value is stored. */
+export interface SetOptions {
+  /** Ms to live; `Infinity` for ever; 0 stores nothing and removes what was there. Default: the cache's. */
+  ttl?: number
+  /** Until when to live, in ms since the epoch, instead of `ttl`. A time that has passed is a TTL of 0. */
+  expiresAt?: number
+  /** Up to 8 names under which {@link Cache.invalidateTag} finds the value. */
+  tags?: readonly string[]
+  /** What {@link Cache.fence} returned before the value was loaded. */
+  fence?: number
+}
+
+/** One value of {@link Cache.setMany}. */
+export interface SetEntry<V> extends SetOptions {
+  key: string
+  value: V
+}
+
+/** What a load is given. */
+export interface LoadContext {
+  /** Aborted when nobody waits for the load any more, and when it takes longer than `timeout`. */
+  readonly signal: AbortSignal
+  /** Always `undefined`: an expired value is not kept. */
+  readonly stale: undefined
+  /** The TTL in ms of the result, counted from the start of the load; the load may change it. */
+  ttl: number | undefined
+}
+
+/** How {@link Cache.getOrSet} loads and stores. */
+export interface GetOrSetOptions {
+  /** Ms to live, counted from the start of the load. Default: the cache's. */
+  ttl?: number
+  /** Up to 8 names under which {@link Cache.invalidateTag} finds the value. */
+  tags?: readonly string[]
+  /** Ends this caller's wait. The load goes on as long as another caller waits for it. */
+  signal?: AbortSignal
+  /**
+   * Ms after which a load that has not settled fails with `ERR_CACHE_LOAD_TIMEOUT` and its key is free
+   * again; `Infinity` never. Default: 30 000.
+   */
+  timeout?: number
+}
+
+/** How {@link Cache.wrap} names and stores results. */
+export interface WrapOptions<A extends unknown[]> extends Omit<GetOrSetOptions, 'signal'> {
+  /** The key of a call, made of its arguments. */
+  key: (...args: A) => string
+}
+
+/** What happened in a cache. Shared by all threads that have it open, but for the counts of loads. */
+export interface CacheStats extends EngineStats {
+  /** `hits / (hits + misses)`, 0 before the first read. */
+  hitRate: number
+  /** Evictions for any reason. */
+  evictions: number
+  /** Entries held. Expired ones count until they are removed. */
+  size: number
+  /** Bytes held, counted as for `maxSize`. */
+  bytes: number
+  /** Loads that this object began. */
+  loads: number
+  /** Loads of those that failed. */
+  loadErrors: number
+  /** Callers of `getOrSet` that shared a load begun by another. */
+  loadsShared: number
+}
+
+/** Loads that one call of `getOrSet` begins if each in turn is overtaken by an invalidation. */
+const ATTEMPTS = 4
+
+const DEFAULT_TIMEOUT = 30_000
+
+/**
+ * A bounded cache of JSON values. A miss is `undefined`.
+ *
+ * Caches of one name are one cache, in all worker threads of the process. All methods but `getOrSet` are
+ * synchronous: a read takes well under a microsecond, a hop to another thread would take longer.
+ *
+ * Every method throws `ERR_CACHE_CLOSED` after `close()`, and `ERR_INVALID_ARG_TYPE` for a key that is not
+ * a string.
+ *
+ * @example
+ * const cache = new Cache<Decision>({ name: 'decisions', max: 500_000, ttl: 30_000 })
+ * cache.set('alice:read:doc1', { allowed: true })
+ * cache.get('alice:read:doc1') // { allowed: true }
+ */
+export class Cache<V = unknown> implements Disposable {
+  /** The name given; `undefined` for a private cache. */
+  readonly name: string | undefined
+  /** Which engine serves this cache. */
+  readonly engine: EngineKind
+  /** The limits and the TTL in force; `Infinity` where there is none. */
+  readonly settings: EngineSettings
+  readonly #engine: Engine
+  readonly #serializer: Serializer
+  readonly #flights = new Map<string, Flight<Landing>>()
+  #loads = { loads: 0, loadErrors: 0, loadsShared: 0 }
+
+  /** @throws `RangeError` or `TypeError` naming the option; `CacheError` as `engine` and `name` say. */
+  constructor(options: CacheOptions = {}) {
+    const { name, max, maxSize, maxEntrySize, ttl, serializer = 'json', engine } = options
+    if (name !== undefined) checkText(name, 'name')
+    if (max !== undefined && max !== Infinity) checkCount(max, 'max')
+    if (maxSize !== undefined && maxSize !== Infinity) checkCount(maxSize, 'maxSize')
+    if (maxEntrySize !== undefined && maxEntrySize !== Infinity) checkCount(maxEntrySize, 'maxEntrySize')
+    if (ttl !== undefined) checkTtl(ttl)
+    if (ttl === 0) throw outOfRange('ttl must be more than 0 ms')
+    checkChoice(serializer, ['json', 'v8'], 'serializer')
+    if (engine !== undefined) checkChoice(engine, ['rust', 'js'], 'engine')
+    this.name = name
+    this.#serializer = serializers[serializer]
+    const limit = (value: number | undefined) => (value === Infinity ? undefined : value)
+    this.#engine = openEngine(
+      {
+        name,
+        max: limit(max),
+        maxSize: limit(maxSize),
+        maxEntrySize: limit(maxEntrySize),
+        ttl: ttl === undefined || ttl === Infinity ? undefined : Math.ceil(ttl),
+        format: this.#serializer.format,
+      },
+      engine,
+    )
+    this.engine = this.#engine.kind
+    this.settings = this.#engine.settings
+  }
+
+  /** The value under `key`, or `undefined`. It becomes the most recently used. */
+  get(key: string): V | undefined {
+    checkKey(key)
+    const stored = this.#engine.get(key)
+    return stored === undefined ? undefined : (this.#serializer.decode(stored) as V)
+  }
+
+  /** The value under `key`, or `undefined`, leaving no trace in recency and statistics. */
+  peek(key: string): V | undefined {
+    checkKey(key)
+    const stored = this.#engine.peek(key)
+    return stored === undefined ? undefined : (this.#serializer.decode(stored) as V)
+  }
+
+  /** Whether `peek` would find a value. */
+  has(key: string): boolean {
+    checkKey(key)
+    return this.#engine.has(key)
+  }
+
+  /**
+   * Stores `value` under `key`.
+   *
+   * @param options A TTL in ms, or {@link SetOptions}.
+   * @returns Whether it was stored: not if its TTL is 0, if it is larger than `maxEntrySize`, or if its key
+   * or a tag of it changed after `fence`.
+   * @throws `ERR_CACHE_NOT_SERIALIZABLE` for a value that the serializer cannot hold, `ERR_OUT_OF_RANGE` or
+   * `ERR_INVALID_ARG_TYPE` for wrong options. Nothing is changed then.
+   */
+  set(key: string, value: V, options?: number | SetOptions): boolean {
+    checkKey(key)
+    if (options === undefined) {
+      return this.#engine.set(key, this.#serializer.encode(value)) === Outcome.Stored
+    }
+    const { ttl, fence, tags } = resolve(options)
+    const stored = this.#serializer.encode(value)
+    return this.#engine.set(key, stored, ttl, fence, tags) === Outcome.Stored
+  }
+
+  /** Removes the value under `key`; says whether there was one. Loads under way for it are not stored. */
+  delete(key: string): boolean {
+    checkKey(key)
+    return this.#engine.delete(key)
+  }
+
+  /** Removes the value under `key` and returns it, or `undefined`. */
+  take(key: string): V | undefined {
+    checkKey(key)
+    const stored = this.#engine.take(key)
+    return stored === undefined ? undefined : (this.#serializer.decode(stored) as V)
+  }
+
+  /** Removes everything. Loads under way are not stored. */
+  clear(): void {
+    this.#engine.clear()
+  }
+
+  /** The values under `keys`, in their order, `undefined` where there is none. */
+  getMany(keys: readonly string[]): (V | undefined)[] {
+    checkKeys(keys)
+    return this.#engine
+      .getMany(keys)
+      .map((stored) => (stored === undefined ? undefined : (this.#serializer.decode(stored) as V)))
+  }
+
+  /** Whether there is a value, for each of `keys`. */
+  hasMany(keys: readonly string[]): boolean[] {
+    checkKeys(keys)
+    return this.#engine.hasMany(keys)
+  }
+
+  /** Removes the values under `keys`; says for each whether there was one. */
+  deleteMany(keys: readonly string[]): boolean[] {
+    checkKeys(keys)
+    return this.#engine.deleteMany(keys)
+  }
+
+  /**
+   * Stores many values; says for each whether it was stored, as `set` does. All entries are checked first:
+   * if one is wrong, none is stored.
+   */
+  setMany(entries: readonly SetEntry<V>[]): boolean[] {
+    if (!Array.isArray(entries)) throw wrongType(`the entries must be an array, not ${describe(entries)}`)
+    let isPlain = true
+    const prepared = entries.map((entry) => {
+      if (typeof entry !== 'object' || entry === null) {
+        throw wrongType(`an entry must be an object, not ${describe(entry)}`)
+      }
+      checkKey(entry.key)
+      const { ttl, fence, tags } = resolve(entry)
+      isPlain &&= fence === undefined && tags === undefined
+      return { key: entry.key, stored: this.#serializer.encode(entry.value), ttl, fence, tags }
+    })
+    const outcomes = isPlain
+      ? this.#engine.setMany(
+          prepared.map(({ key }) => key),
+          prepared.map(({ stored }) => stored),
+          prepared.map(({ ttl }) => ttl),
+        )
+      : prepared.map(({ key, stored, ttl, fence, tags }) => this.#engine.set(key, stored, ttl, fence, tags))
+    return outcomes.map((outcome) => outcome === Outcome.Stored)
+  }
+
+  /**
+   * The keys, in no particular order. A key that is there during the whole walk is met once; the cache may
+   * be changed meanwhile.
+   */
+  keys(): Generator<string, void, undefined> {
+    return this.#engine.keys()
+  }
+
+  /** The keys with their values, as for {@link Cache.keys}. */
+  *entries(): Generator<[string, V], void, undefined> {
+    for (const [key, stored] of this.#engine.entries()) yield [key, this.#serializer.decode(stored) as V]
+  }
+
+  [Symbol.iterator](): Generator<[string, V], void, undefined> {
+    return this.entries()
+  }
+
+  /** How many entries are held. Expired ones count until they are read, evicted or purged. */
+  get size(): number {
+    return this.#engine.size()
+  }
+
+  /** How many bytes are held, counted as for `maxSize`. */
+  get bytes(): number {
+    return this.#engine.bytes()
+  }
+
+  /** How long the value under `key` has to live, in ms: `Infinity` if it does not expire, 0 if there is none. */
+  getRemainingTTL(key: string): number {
+    checkKey(key)
+    return this.#engine.remainingTtl(key)
+  }
+
+  /** Removes all expired entries and returns how many there were. A `CleanupTask` does it in slices. */
+  purgeStale(): number {
+    return this.purgeSlice(Infinity).removed
+  }
+
+  /** Removes expired entries for about `ms` of time; says whether any are left. */
+  purgeSlice(ms: number): PurgeSlice {
+    checkTtl(ms, 'ms')
+    return purgeFor(this.#engine, ms)
+  }
+
+  /**
+   * A number that stands for this moment. Taken before a value is loaded and given to `set` with it, it keeps
+   * the value out if its key or one of its tags changed in between. `getOrSet` does this by itself.
+   */
+  fence(): number {
+    return this.#engine.fence()
+  }
+
+  /**
+   * Makes every value that carries `tag` a miss, on all threads, before it returns, in constant time. Values
+   * under load that will carry it are not stored. A few values of other tags may be lost with it.
+   */
+  invalidateTag(tag: string): void {
+    checkText(tag, 'tag')
+    this.#engine.invalidateTag(tag)
+  }
+
+  /** {@link Cache.invalidateTag} for each of `tags`. */
+  invalidateTags(tags: readonly string[]): void {
+    checkTags(tags, Infinity)
+    for (const tag of tags) this.#engine.invalidateTag(tag)
+  }
+
+  /**
+   * The value under `key`; on a miss the result of `load`, which is stored. Calls of one thread that miss
+   * while a load for their key is under way share it, unless the key or a tag changed since it began.
+   *
+   * If they change during the load, the result is not stored, and the value is loaded again; after a few
+   * loads that were each overtaken the last result is returned, without being stored. The TTL counts from
+   * the start of the load. An error is never stored: it reaches everyone who waits, and the next call loads
+   * again. Each caller gets a copy of its own, as from `get`.
+   *
+   * @throws What `load` throws; `ERR_CACHE_LOAD_TIMEOUT`; the reason of `signal`;
+   * `ERR_CACHE_NOT_SERIALIZABLE` if `load` returns what cannot be stored, `undefined` included.
+   */
+  async getOrSet(key: string, load: Load<V>, options: GetOrSetOptions = {}): Promise<V> {
+    checkKey(key)
+    checkFunction(load, 'load')
+    const { ttl, tags, signal, timeout = DEFAULT_TIMEOUT } = options
+    if (ttl !== undefined) checkTtl(ttl)
+    if (tags !== undefined) checkTags(tags)
+    checkTtl(timeout, 'timeout')
+    signal?.throwIfAborted()
+    const hit = this.get(key)
+    // `null` is a value.
+    return hit === undefined ? this.loadMissing(key, load, { ttl, tags, signal, timeout }) : hit
+  }
+
+  /**
+   * `getOrSet` for arguments that were checked and a key that was not found.
+   *
+   * @internal
+   */
+  async loadMissing(key: string, load: Load<V>, options: LoadOptions): Promise<V> {
+    for (let attempt = 1; ; attempt++) {
+      let flight = this.#flights.get(key)
+      if (flight?.isAborted === false && this.#engine.permits(key, flight.fence, flight.tags)) {
+        this.#loads.loadsShared++
+      } else {
+        flight = this.#takeOff(key, load, options)
+      }
+      const { stored, isFenced } = await flight.wait(options.signal)
+      if (!isFenced || attempt === ATTEMPTS) return this.#serializer.decode(stored) as V
+      const newer = this.get(key)
+      if (newer !== undefined) return newer
+    }
+  }
+
+  /** Begins a load, to which later callers for `key` come. */
+  #takeOff(key: string, load: Load<V>, { ttl, tags, timeout, onOutcome }: LoadOptions): Flight<Landing> {
+    const start = performance.now()
+    const fence = this.#engine.fence()
+    this.#loads.loads++
+    const work = async (signal: AbortSignal): Promise<Landing> => {
+      try {
+        const context: LoadContext = { signal, stale: undefined, ttl: ttl ?? this.settings.ttl }
+        const stored = this.#serializer.encode(await load(context))
+        const life = context.ttl ?? this.settings.ttl
+        checkTtl(life)
+        // Whoever waited has been told of the end already, and a newer load may be under way.
+        if (signal.aborted) return { stored, isFenced: true }
+        const left = life === Infinity ? Infinity : Math.floor(life - (performance.now() - start))
+        const outcome = this.#engine.set(key, stored, Math.max(0, left), fence, tags)
+        onOutcome?.(outcome)
+        return { stored, isFenced: outcome === Outcome.Fenced }
+      } catch (error) {
+        this.#loads.loadErrors++
+        throw error
+      }
+    }
+    const flight = new Flight(fence, tags, timeout, work, (ended) => {
+      if (this.#flights.get(key) === ended) this.#flights.delete(key)
+    })
+    this.#flights.set(key, flight)
+    return flight
+  }
+
+  /**
+   * A function that answers from the cache, or calls `load` with its own arguments and stores the result,
+   * as {@link Cache.getOrSet} does.
+   *
+   * @example
+   * const userById = cache.wrap((id: number) => db.user(id), { key: (id) => `user:${id}`, ttl: 60_000 })
+   */
+  wrap<A extends unknown[]>(
+    load: (...args: A) => V | Promise<V>,
+    options: WrapOptions<A>,
+  ): (...args: A) => Promise<V> {
+    checkFunction(load, 'load')
+    const { key, ...rest } = options
+    checkFunction(key, 'key')
+    return (...args) => this.getOrSet(key(...args), () => load(...args), rest)
+  }
+
+  /** What happened so far, or since the last `resetStats`. */
+  stats(): CacheStats {
+    const stats = this.#engine.stats()
+    const reads = stats.hits + stats.misses
+    return {
+      ...stats,
+      hitRate: reads === 0 ? 0 : stats.hits / reads,
+      evictions: stats.evictionsByMax + stats.evictionsByMaxSize,
+      size: this.size,
+      bytes: this.bytes,
+      ...this.#loads,
+    }
+  }
+
+  /** Starts the statistics from zero, for all threads that have the cache open. */
+  resetStats(): void {
+    this.#engine.resetStats()
+    this.#loads = { loads: 0, loadErrors: 0, loadsShared: 0 }
+  }
+
+  /** Lets go of the cache; the last one to do so frees its memory. Does nothing the second time. */
+  close(): void {
+    this.#engine.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
+
+type Load<V> = (context: LoadContext) => V | Promise<V>
+
+interface LoadOptions {
+  readonly ttl?: number | undefined
+  readonly tags?: readonly string[] | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly timeout: number
+  /** Told what became of the result, where it came to storing it. */
+  readonly onOutcome?: (outcome: number) => void
+}
+
+/** What a load came to. */
+interface Landing {
+  readonly stored: Stored
+  /** Whether an invalidation overtook it. */
+  readonly isFenced: boolean
+}
+
+interface Resolved {
+  ttl: number | undefined
+  fence: number | undefined
+  tags: readonly string[] | undefined
+}
+
+/** Checks the options of `set`. */
+function resolve(options: number | SetOptions): Resolved {
+  if (typeof options === 'number') {
+    checkTtl(options)
+    return { ttl: options, fence: undefined, tags: undefined }
+  }
+  if (typeof options !== 'object' || options === null) {
+    throw wrongType(`the options must be a number of ms or an object, not ${describe(options)}`)
+  }
+  const { ttl, expiresAt, tags, fence } = options
+  if (ttl !== undefined) checkTtl(ttl)
+  if (tags !== undefined) checkTags(tags)
+  if (fence !== undefined) checkTtl(fence, 'fence')
+  if (expiresAt === undefined) return { ttl, fence, tags }
+  if (ttl !== undefined) throw outOfRange('give ttl or expiresAt, not both')
+  if (typeof expiresAt !== 'number') {
+    throw wrongType(`expiresAt must be a number of ms since the epoch, not ${describe(expiresAt)}`)
+  }
+  if (Number.isNaN(expiresAt)) throw outOfRange('expiresAt must not be NaN')
+  return { ttl: Math.max(0, expiresAt - Date.now()), fence, tags }
+}
+
+function checkTags(tags: unknown, most = MAX_TAGS): void {
+  if (!Array.isArray(tags)) throw wrongType(`tags must be an array of strings, not ${describe(tags)}`)
+  if (tags.length > most) throw outOfRange(`an entry takes at most ${most} tags, not ${tags.length}`)
+  for (const tag of tags) checkText(tag, 'a tag')
+}

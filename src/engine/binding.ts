@@ -1,0 +1,97 @@
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { CacheError } from '../errors.js'
+import type { EngineSettings, EngineStats, Stored } from './engine.js'
+
+/** The ABI of the native binary that this code was written for. */
+export const ABI = 1
+
+type Tags = readonly string[] | undefined
+
+/** The raw calls of the addon; each takes the number of an open cache first. */
+export interface Binding {
+  abi(): number
+  entryOverhead(): number
+  open(
+    name: string | undefined,
+    max: number | undefined,
+    maxSize: number | undefined,
+    maxEntrySize: number | undefined,
+    ttl: number | undefined,
+    format: number,
+  ): number
+  close(cache: number): boolean
+  options(cache: number): EngineSettings
+  get(cache: number, key: string): Stored | undefined
+  peek(cache: number, key: string): Stored | undefined
+  take(cache: number, key: string): Stored | undefined
+  has(cache: number, key: string): boolean
+  set(cache: number, key: string, value: Stored, ttl?: number, fence?: number, tags?: Tags): number
+  delete(cache: number, key: string): boolean
+  remainingTtl(cache: number, key: string): number
+  getMany(cache: number, keys: readonly string[]): (Stored | undefined)[]
+  hasMany(cache: number, keys: readonly string[]): boolean[]
+  deleteMany(cache: number, keys: readonly string[]): boolean[]
+  setMany(
+    cache: number,
+    keys: readonly string[],
+    values: readonly Stored[],
+    ttls: number | undefined | readonly (number | undefined)[],
+  ): number[]
+  scan(cache: number, stripe: number, slot: number, limit: number, values: 0 | 1): (number | Stored)[]
+  purge(cache: number, budget: number): number
+  clear(cache: number): void
+  size(cache: number): number
+  bytes(cache: number): number
+  fence(cache: number): number
+  permits(cache: number, key: string, fence: number, tags?: Tags): boolean
+  invalidateTag(cache: number, tag: string): void
+  stats(cache: number): EngineStats
+  resetStats(cache: number): void
+}
+
+type Loaded = { binding: Binding; error?: undefined } | { binding?: undefined; error: CacheError }
+
+/** Loads the binary at `file` and checks that it is of this build. */
+export function load(file: string): Loaded {
+  let binding: Partial<Binding>
+  try {
+    binding = createRequire(__filename)(file)
+  } catch (cause) {
+    return { error: unavailable('the native engine could not be loaded', cause) }
+  }
+  const abi = typeof binding.abi === 'function' ? binding.abi() : undefined
+  if (abi !== ABI) {
+    const found = abi === undefined ? 'none' : `${abi}`
+    return {
+      error: unavailable(
+        'the native engine is of another build',
+        new Error(`ABI ${ABI} is needed, and ${file} has ${found}; rebuild it or install it again`),
+      ),
+    }
+  }
+  return { binding: binding as Binding }
+}
+
+function unavailable(message: string, cause: unknown): CacheError {
+  return new CacheError('ERR_CACHE_ENGINE_UNAVAILABLE', message, { cause })
+}
+
+let loaded: Loaded | undefined
+
+/** The addon, or why there is none. It is looked for once in each thread. */
+export function binding(): Loaded {
+  // The loader that @napi-rs/cli writes beside the binaries; it knows the platforms and their packages.
+  loaded ??= load(path.join(__dirname, '../../native/binding.js'))
+  return loaded
+}
+
+/** Whether the native engine can be used in this process. */
+export function isRustCacheAvailable(): boolean {
+  return binding().binding !== undefined
+}
+
+/** Why the native engine cannot be used, with the loader's reasons as `cause`; `undefined` if it can. */
+export function rustCacheLoadError(): CacheError | undefined {
+  return binding().error
+}

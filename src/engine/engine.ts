@@ -1,0 +1,122 @@
+/** What an engine stores: text as it is, or bytes. */
+export type Stored = string | Uint8Array
+
+/** Which engine serves a cache: the native one or the one in JavaScript. */
+export type EngineKind = 'rust' | 'js'
+
+/** How an engine is opened; what is `undefined` is left to it, or to what is in force under the name. */
+export interface EngineOptions {
+  /** The name under which the cache is shared; without one it is private. */
+  readonly name?: string | undefined
+  /** The most entries. */
+  readonly max?: number | undefined
+  /** The most bytes. */
+  readonly maxSize?: number | undefined
+  /** The most bytes of one entry. */
+  readonly maxEntrySize?: number | undefined
+  /** The TTL in ms of an entry that is stored without one. */
+  readonly ttl?: number | undefined
+  /** How the wrapper encodes values; all that share a cache must agree on it. */
+  readonly format: number
+}
+
+/** The options that an engine works with; `Infinity` where there is no limit. */
+export interface EngineSettings {
+  readonly max: number
+  readonly maxSize: number
+  readonly maxEntrySize: number
+  readonly ttl: number
+}
+
+/** The entries of a cache for which no bound was given. */
+export const DEFAULT_MAX = 10_000
+
+/** The most tags of one entry. */
+export const MAX_TAGS = 8
+
+/** What became of a value. */
+export const Outcome = {
+  Stored: 1,
+  /** Its TTL was 0; what was under the key is removed. */
+  Expired: 0,
+  /** It was larger than one entry may be; what was under the key is removed. */
+  TooLarge: -1,
+  /** Its key or a tag of it changed after its fence; nothing was changed. */
+  Fenced: -2,
+} as const
+
+/** Counters since the cache was opened or they were last reset. */
+export interface EngineStats {
+  /** Reads that found a value. */
+  hits: number
+  /** Reads that found none. */
+  misses: number
+  /** Values stored. */
+  sets: number
+  /** Values removed by `delete` and `take`. */
+  deletes: number
+  /** Values removed by `clear`. */
+  cleared: number
+  /** Live values evicted because `max` was reached. */
+  evictionsByMax: number
+  /** Live values evicted because `maxSize` was reached. */
+  evictionsByMaxSize: number
+  /** Values removed because their TTL had passed. */
+  expirations: number
+  /** Values removed because a tag of theirs had been invalidated. */
+  invalidations: number
+  /** Values refused because they were larger than `maxEntrySize`. */
+  rejections: number
+  /** Values refused because their key or a tag of theirs changed while they were loaded. */
+  fenced: number
+}
+
+/** What one slice of a purge did. */
+export interface PurgeSlice {
+  /** Expired entries removed. */
+  removed: number
+  /** Whether nothing expired is left. */
+  done: boolean
+}
+
+/**
+ * A bounded store of strings and bytes by key, with LRU eviction, TTLs and invalidation fences.
+ *
+ * Arguments are checked by the layer above. All calls but `close` throw `ERR_CACHE_CLOSED` once it is closed.
+ */
+export interface Engine {
+  readonly kind: EngineKind
+  readonly settings: EngineSettings
+  get(key: string): Stored | undefined
+  peek(key: string): Stored | undefined
+  take(key: string): Stored | undefined
+  has(key: string): boolean
+  /** Stores a value. `ttl` in ms; `undefined` takes the default. Returns an {@link Outcome}. */
+  set(key: string, value: Stored, ttl?: number, fence?: number, tags?: readonly string[]): number
+  delete(key: string): boolean
+  /** In ms; `Infinity` for an entry that does not expire, 0 for none. */
+  remainingTtl(key: string): number
+  getMany(keys: readonly string[]): (Stored | undefined)[]
+  hasMany(keys: readonly string[]): boolean[]
+  deleteMany(keys: readonly string[]): boolean[]
+  /** Stores values under keys of the same places; returns an {@link Outcome} for each. */
+  setMany(
+    keys: readonly string[],
+    values: readonly Stored[],
+    ttls: number | undefined | readonly (number | undefined)[],
+  ): number[]
+  keys(): Generator<string, void, undefined>
+  entries(): Generator<[string, Stored], void, undefined>
+  /** Removes expired entries, looking at no more than `budget`. */
+  purge(budget: number): PurgeSlice
+  clear(): void
+  size(): number
+  bytes(): number
+  fence(): number
+  /** Whether a load begun at `fence` may still be shared and stored. */
+  permits(key: string, fence: number, tags?: readonly string[]): boolean
+  invalidateTag(tag: string): void
+  stats(): EngineStats
+  resetStats(): void
+  close(): void
+}

@@ -1,0 +1,404 @@
+import { Heap } from 'heap-js'
+import { LRUCache } from 'lru-cache'
+import { CacheError } from '../errors.js'
+import {
+  DEFAULT_MAX,
+  type Engine,
+  type EngineOptions,
+  type EngineSettings,
+  type EngineStats,
+  Outcome,
+  type PurgeSlice,
+  type Stored,
+} from './engine.js'
+import { Versions } from './versions.js'
+
+/** The bytes charged for an entry beyond its key and value, the same as in the native engine. */
+export const ENTRY_OVERHEAD = 112
+
+/** The largest `max` for which the `lru-cache` package may set memory aside. */
+const PREALLOCATED = 2 ** 20
+
+interface Entry {
+  readonly key: string
+  readonly value: Stored
+  readonly size: number
+  /** The ms of the clock from which on the entry is expired; `Infinity` for one that does not expire. */
+  readonly deadline: number
+  readonly fence: number
+  readonly tags: readonly string[] | undefined
+}
+
+const WIDE = /[^\0-\xff]/
+
+/** The bytes of a string as the native engine stores it: one a unit, or two if any unit needs two. */
+function textSize(text: string): number {
+  return WIDE.test(text) ? text.length * 2 : text.length
+}
+
+function noStats(): EngineStats {
+  return {
+    hits: 0,
+    misses: 0,
+    sets: 0,
+    deletes: 0,
+    cleared: 0,
+    evictionsByMax: 0,
+    evictionsByMaxSize: 0,
+    expirations: 0,
+    invalidations: 0,
+    rejections: 0,
+    fenced: 0,
+  }
+}
+
+/** What the fallback engines of one name in one thread share. */
+class Store {
+  readonly settings: EngineSettings
+  readonly format: number
+  readonly versions = new Versions()
+  readonly now: () => number
+  stats = noStats()
+  users = 0
+  readonly #entries: LRUCache<string, Entry>
+  /** Entries by deadline. Those that were replaced or removed stay until they come up or are too many. */
+  readonly #deadlines = new Heap<Entry>((a, b) => a.deadline - b.deadline)
+  /** Why the next eviction happens. */
+  #evictingFor: 'evictionsByMax' | 'evictionsByMaxSize' = 'evictionsByMaxSize'
+
+  constructor(options: EngineOptions, now: () => number) {
+    const { max, maxSize, maxEntrySize, ttl } = options
+    const unbounded = max === undefined && maxSize === undefined
+    this.settings = {
+      max: max ?? (unbounded ? DEFAULT_MAX : Infinity),
+      maxSize: maxSize ?? Infinity,
+      maxEntrySize: maxEntrySize ?? Infinity,
+      ttl: ttl ?? Infinity,
+    }
+    this.format = options.format
+    this.now = now
+    this.#entries = new LRUCache<string, Entry>({
+      // The package sets aside memory for `max` entries; a large one is kept by `#makeRoom` alone.
+      max: this.settings.max <= PREALLOCATED ? this.settings.max : 0,
+      // With no bound of its own the package would not count bytes.
+      maxSize: maxSize ?? Number.MAX_SAFE_INTEGER,
+      dispose: (_entry, _key, reason) => {
+        if (reason === 'evict') this.stats[this.#evictingFor]++
+      },
+    })
+  }
+
+  /** The first option of `options` that contradicts what is in force. */
+  conflict(options: EngineOptions): { option: string; asked: number; inForce: number } | undefined {
+    const asked = { ...options, serializer: options.format }
+    const inForce = { ...this.settings, serializer: this.format }
+    for (const option of ['max', 'maxSize', 'maxEntrySize', 'ttl', 'serializer'] as const) {
+      const value = asked[option]
+      if (value !== undefined && value !== inForce[option]) {
+        return { option, asked: value, inForce: inForce[option] }
+      }
+    }
+    return undefined
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  get bytes(): number {
+    return this.#entries.calculatedSize
+  }
+
+  #isInvalidated(entry: Entry): boolean {
+    return !this.versions.tagsUnchanged(entry.fence, entry.tags)
+  }
+
+  #isReadable(entry: Entry): boolean {
+    return entry.deadline > this.now() && !this.#isInvalidated(entry)
+  }
+
+  /** What the removal of an entry by its key counts as. */
+  #removal(entry: Entry): 'expirations' | 'invalidations' | 'deletes' {
+    if (entry.deadline <= this.now()) return 'expirations'
+    return this.#isInvalidated(entry) ? 'invalidations' : 'deletes'
+  }
+
+  /** The readable entry under `key`; one that may not be read any more is removed. */
+  find(key: string): Entry | undefined {
+    const entry = this.#entries.peek(key)
+    if (entry === undefined) return undefined
+    const removal = this.#removal(entry)
+    if (removal === 'deletes') return entry
+    this.#entries.delete(key)
+    this.stats[removal]++
+    return undefined
+  }
+
+  use(key: string): Entry | undefined {
+    const entry = this.find(key)
+    if (entry === undefined) {
+      this.stats.misses++
+    } else {
+      this.#entries.get(key)
+      this.stats.hits++
+    }
+    return entry
+  }
+
+  remove(key: string): Entry | undefined {
+    this.versions.changeKey(key)
+    const entry = this.#entries.peek(key)
+    if (entry === undefined) return undefined
+    const removal = this.#removal(entry)
+    this.#entries.delete(key)
+    this.stats[removal]++
+    return removal === 'deletes' ? entry : undefined
+  }
+
+  set(
+    key: string,
+    value: Stored,
+    ttl: number | undefined,
+    fence: number | undefined,
+    tags: readonly string[] | undefined,
+  ): number {
+    if (fence !== undefined && !this.versions.permits(fence, key, tags)) {
+      this.stats.fenced++
+      return Outcome.Fenced
+    }
+    const { max, maxSize, maxEntrySize } = this.settings
+    const life = ttl ?? this.settings.ttl
+    const valueSize = typeof value === 'string' ? textSize(value) : value.byteLength
+    const size = textSize(key) + valueSize + 4 * (tags?.length ?? 0) + ENTRY_OVERHEAD
+    const fits = size <= Math.min(maxEntrySize, maxSize)
+    if (life === 0 || !fits) {
+      this.remove(key)
+      if (life === 0) return Outcome.Expired
+      this.stats.rejections++
+      return Outcome.TooLarge
+    }
+    const sequence = this.versions.changeKey(key)
+    const entry: Entry = {
+      key,
+      value: typeof value === 'string' ? value : new Uint8Array(value),
+      size,
+      deadline: this.now() + Math.ceil(life),
+      fence: fence ?? sequence,
+      tags: tags === undefined || tags.length === 0 ? undefined : [...tags],
+    }
+    const old = this.#entries.peek(key)
+    if (old !== undefined && old.deadline <= this.now()) this.stats.expirations++
+    this.#makeRoom(old, size, max, maxSize)
+    this.#entries.set(key, entry, { size })
+    this.stats.sets++
+    if (entry.deadline !== Infinity) {
+      this.#deadlines.push(entry)
+      this.#compact()
+    }
+    return Outcome.Stored
+  }
+
+  /** Lets expired entries go, then for `max` live ones; for `maxSize` the package evicts by itself. */
+  #makeRoom(old: Entry | undefined, size: number, max: number, maxSize: number): void {
+    const tooMany = () => old === undefined && this.size >= max
+    const tooLarge = () => this.bytes - (old?.size ?? 0) + size > maxSize
+    while ((tooMany() || tooLarge()) && this.#dropExpired(old)) {
+      // One entry fewer each time.
+    }
+    this.#evictingFor = 'evictionsByMax'
+    while (tooMany()) this.#entries.pop()
+    this.#evictingFor = 'evictionsByMaxSize'
+  }
+
+  /** Removes the entry that expired first, if any has; never `keep`. */
+  #dropExpired(keep?: Entry): boolean {
+    for (;;) {
+      const first = this.#deadlines.peek()
+      if (first === undefined || first.deadline > this.now()) return false
+      this.#deadlines.pop()
+      if (first === keep || this.#entries.peek(first.key) !== first) continue
+      this.#entries.delete(first.key)
+      this.stats.expirations++
+      return true
+    }
+  }
+
+  #compact(): void {
+    if (this.#deadlines.length <= 2 * this.size + 64) return
+    const current = this.#deadlines.toArray().filter((entry) => this.#entries.peek(entry.key) === entry)
+    this.#deadlines.init(current)
+  }
+
+  purge(budget: number): PurgeSlice {
+    let removed = 0
+    while (removed < budget) {
+      if (!this.#dropExpired()) return { removed, done: true }
+      removed++
+    }
+    const next = this.#deadlines.peek()
+    return { removed, done: next === undefined || next.deadline > this.now() }
+  }
+
+  clear(): void {
+    this.versions.clear()
+    this.stats.cleared += this.#entries.size
+    this.#entries.clear()
+    this.#deadlines.clear()
+  }
+
+  /** The readable entries of this moment. */
+  all(): Entry[] {
+    return [...this.#entries.values()].filter((entry) => this.#isReadable(entry))
+  }
+}
+
+/** Named stores of this thread, as long as an engine uses them. */
+const named = new Map<string, Store>()
+
+function monotonicMs(): number {
+  return Math.floor(performance.now())
+}
+
+/**
+ * The engine in JavaScript, on the `lru-cache` package. It keeps every rule of the native engine but one:
+ * engines of one name are one cache within a thread only.
+ */
+export class FallbackEngine implements Engine {
+  readonly kind = 'js'
+  readonly settings: EngineSettings
+  readonly #name: string | undefined
+  #open: Store | undefined
+
+  /** `now` is a monotonic clock in whole ms, for tests. */
+  constructor(options: EngineOptions, now = monotonicMs) {
+    this.#name = options.name
+    const store = (this.#name === undefined ? undefined : named.get(this.#name)) ?? new Store(options, now)
+    const conflict = store.conflict(options)
+    if (conflict !== undefined && store.users > 0) {
+      const { option, asked, inForce } = conflict
+      throw new CacheError(
+        'ERR_CACHE_OPTIONS_CONFLICT',
+        `${JSON.stringify(this.#name)}: a cache of this name is open with another ${option}: ` +
+          `${asked} is asked for, ${inForce} is in force`,
+      )
+    }
+    if (this.#name !== undefined) named.set(this.#name, store)
+    store.users++
+    this.#open = store
+    this.settings = store.settings
+  }
+
+  get #store(): Store {
+    if (this.#open === undefined) throw new CacheError('ERR_CACHE_CLOSED', 'the cache is closed')
+    return this.#open
+  }
+
+  get(key: string): Stored | undefined {
+    return out(this.#store.use(key))
+  }
+
+  peek(key: string): Stored | undefined {
+    return out(this.#store.find(key))
+  }
+
+  take(key: string): Stored | undefined {
+    return out(this.#store.remove(key))
+  }
+
+  has(key: string): boolean {
+    return this.#store.find(key) !== undefined
+  }
+
+  set(key: string, value: Stored, ttl?: number, fence?: number, tags?: readonly string[]): number {
+    return this.#store.set(key, value, ttl, fence, tags)
+  }
+
+  delete(key: string): boolean {
+    return this.#store.remove(key) !== undefined
+  }
+
+  remainingTtl(key: string): number {
+    const entry = this.#store.find(key)
+    return entry === undefined ? 0 : entry.deadline - this.#store.now()
+  }
+
+  getMany(keys: readonly string[]): (Stored | undefined)[] {
+    return keys.map((key) => this.get(key))
+  }
+
+  hasMany(keys: readonly string[]): boolean[] {
+    return keys.map((key) => this.has(key))
+  }
+
+  deleteMany(keys: readonly string[]): boolean[] {
+    return keys.map((key) => this.delete(key))
+  }
+
+  setMany(
+    keys: readonly string[],
+    values: readonly Stored[],
+    ttls: number | undefined | readonly (number | undefined)[],
+  ): number[] {
+    return keys.map((key, at) => {
+      const ttl = typeof ttls === 'object' ? ttls[at] : ttls
+      return this.set(key, values[at] as Stored, ttl)
+    })
+  }
+
+  *keys(): Generator<string, void, undefined> {
+    for (const entry of this.#store.all()) yield entry.key
+  }
+
+  *entries(): Generator<[string, Stored], void, undefined> {
+    for (const entry of this.#store.all()) yield [entry.key, out(entry) as Stored]
+  }
+
+  purge(budget: number): PurgeSlice {
+    return this.#store.purge(budget)
+  }
+
+  clear(): void {
+    this.#store.clear()
+  }
+
+  size(): number {
+    return this.#store.size
+  }
+
+  bytes(): number {
+    return this.#store.bytes
+  }
+
+  fence(): number {
+    return this.#store.versions.now
+  }
+
+  permits(key: string, fence: number, tags?: readonly string[]): boolean {
+    return this.#store.versions.permits(fence, key, tags)
+  }
+
+  invalidateTag(tag: string): void {
+    this.#store.versions.invalidateTag(tag)
+  }
+
+  stats(): EngineStats {
+    return { ...this.#store.stats }
+  }
+
+  resetStats(): void {
+    this.#store.stats = noStats()
+  }
+
+  close(): void {
+    const store = this.#open
+    if (store === undefined) return
+    this.#open = undefined
+    if (--store.users === 0 && this.#name !== undefined) named.delete(this.#name)
+  }
+}
+
+/** What the caller gets: text as it is, bytes as a copy of its own. */
+function out(entry: Entry | undefined): Stored | undefined {
+  const value = entry?.value
+  return value instanceof Uint8Array ? new Uint8Array(value) : value
+}

@@ -1,0 +1,155 @@
+import { CacheError } from '../errors.js'
+import type { Binding } from './binding.js'
+import type { Engine, EngineOptions, EngineSettings, EngineStats, PurgeSlice, Stored } from './engine.js'
+
+/** Entries fetched in one crossing while walking over a cache. */
+const BATCH = 256
+
+/** Closes what was opened by an engine that is collected without having been closed. */
+const abandoned = new FinalizationRegistry<{ binding: Binding; cache: number }>(({ binding, cache }) => {
+  binding.close(cache)
+})
+
+/** The engine in Rust. All engines of one name, in whatever thread, are one cache. */
+export class NativeEngine implements Engine {
+  readonly kind = 'rust'
+  readonly settings: EngineSettings
+  readonly #binding: Binding
+  readonly #cache: number
+
+  constructor(binding: Binding, options: EngineOptions) {
+    const { name, max, maxSize, maxEntrySize, ttl, format } = options
+    this.#binding = binding
+    try {
+      this.#cache = binding.open(name, max, maxSize, maxEntrySize, ttl, format)
+    } catch (error) {
+      throw withName(error, name)
+    }
+    const inForce = binding.options(this.#cache)
+    this.settings = {
+      max: inForce.max,
+      maxSize: inForce.maxSize,
+      maxEntrySize: inForce.maxEntrySize,
+      ttl: inForce.ttl,
+    }
+    abandoned.register(this, { binding, cache: this.#cache }, this)
+  }
+
+  get(key: string): Stored | undefined {
+    return this.#binding.get(this.#cache, key)
+  }
+
+  peek(key: string): Stored | undefined {
+    return this.#binding.peek(this.#cache, key)
+  }
+
+  take(key: string): Stored | undefined {
+    return this.#binding.take(this.#cache, key)
+  }
+
+  has(key: string): boolean {
+    return this.#binding.has(this.#cache, key)
+  }
+
+  set(key: string, value: Stored, ttl?: number, fence?: number, tags?: readonly string[]): number {
+    return this.#binding.set(this.#cache, key, value, ttl, fence, tags)
+  }
+
+  delete(key: string): boolean {
+    return this.#binding.delete(this.#cache, key)
+  }
+
+  remainingTtl(key: string): number {
+    return this.#binding.remainingTtl(this.#cache, key)
+  }
+
+  getMany(keys: readonly string[]): (Stored | undefined)[] {
+    return this.#binding.getMany(this.#cache, keys)
+  }
+
+  hasMany(keys: readonly string[]): boolean[] {
+    return this.#binding.hasMany(this.#cache, keys)
+  }
+
+  deleteMany(keys: readonly string[]): boolean[] {
+    return this.#binding.deleteMany(this.#cache, keys)
+  }
+
+  setMany(
+    keys: readonly string[],
+    values: readonly Stored[],
+    ttls: number | undefined | readonly (number | undefined)[],
+  ): number[] {
+    return this.#binding.setMany(this.#cache, keys, values, ttls)
+  }
+
+  *keys(): Generator<string, void, undefined> {
+    for (const batch of this.#scan(0)) {
+      for (let at = 2; at < batch.length; at++) yield batch[at] as string
+    }
+  }
+
+  *entries(): Generator<[string, Stored], void, undefined> {
+    for (const batch of this.#scan(1)) {
+      for (let at = 2; at < batch.length; at += 2) yield [batch[at] as string, batch[at + 1] as Stored]
+    }
+  }
+
+  *#scan(values: 0 | 1): Generator<(number | Stored)[], void, undefined> {
+    let stripe = 0
+    let slot = 0
+    while (stripe >= 0) {
+      const batch = this.#binding.scan(this.#cache, stripe, slot, BATCH, values)
+      stripe = batch[0] as number
+      slot = batch[1] as number
+      yield batch
+    }
+  }
+
+  purge(budget: number): PurgeSlice {
+    const removed = this.#binding.purge(this.#cache, budget)
+    return removed < 0 ? { removed: -1 - removed, done: false } : { removed, done: true }
+  }
+
+  clear(): void {
+    this.#binding.clear(this.#cache)
+  }
+
+  size(): number {
+    return this.#binding.size(this.#cache)
+  }
+
+  bytes(): number {
+    return this.#binding.bytes(this.#cache)
+  }
+
+  fence(): number {
+    return this.#binding.fence(this.#cache)
+  }
+
+  permits(key: string, fence: number, tags?: readonly string[]): boolean {
+    return this.#binding.permits(this.#cache, key, fence, tags)
+  }
+
+  invalidateTag(tag: string): void {
+    this.#binding.invalidateTag(this.#cache, tag)
+  }
+
+  stats(): EngineStats {
+    return this.#binding.stats(this.#cache)
+  }
+
+  resetStats(): void {
+    this.#binding.resetStats(this.#cache)
+  }
+
+  close(): void {
+    abandoned.unregister(this)
+    this.#binding.close(this.#cache)
+  }
+}
+
+function withName(error: unknown, name: string | undefined): unknown {
+  if ((error as { code?: string }).code !== 'ERR_CACHE_OPTIONS_CONFLICT') return error
+  return new CacheError('ERR_CACHE_OPTIONS_CONFLICT', `${JSON.stringify(name)}: ${(error as Error).message}`)
+}

@@ -1,0 +1,50 @@
+import { channel } from 'node:diagnostics_channel'
+import { debuglog } from 'node:util'
+import { describe, outOfRange } from '../errors.js'
+import { binding } from './binding.js'
+import type { Engine, EngineKind, EngineOptions } from './engine.js'
+import { FallbackEngine } from './fallback.js'
+import { NativeEngine } from './native.js'
+
+const debug = debuglog('sark-cache')
+const opened = channel('sark-cache:open')
+
+let warned = false
+
+/** The engine that the environment variable `SARK_CACHE_ENGINE` asks for, if it does. */
+function fromEnvironment(): EngineKind | undefined {
+  const value = process.env.SARK_CACHE_ENGINE
+  if (value === undefined || value === '') return undefined
+  if (value === 'rust' || value === 'js') return value
+  throw outOfRange(`SARK_CACHE_ENGINE must be rust or js, not ${describe(value)}`)
+}
+
+/**
+ * Opens the engine that is asked for by `forced`, else by `SARK_CACHE_ENGINE`; else the native one, and where
+ * that cannot be loaded the fallback, with one warning in each thread.
+ *
+ * @throws `ERR_CACHE_ENGINE_UNAVAILABLE`, with the loader's reasons as `cause`, if `rust` is asked for and
+ * cannot be loaded.
+ */
+export function openEngine(options: EngineOptions, forced: EngineKind | undefined): Engine {
+  const engine = select(options, forced ?? fromEnvironment())
+  debug('opened %s on the %s engine', options.name ?? 'a private cache', engine.kind)
+  if (opened.hasSubscribers) opened.publish({ name: options.name, engine: engine.kind, ...engine.settings })
+  return engine
+}
+
+function select(options: EngineOptions, asked: EngineKind | undefined): Engine {
+  if (asked === 'js') return new FallbackEngine(options)
+  const native = binding()
+  if (native.binding !== undefined) return new NativeEngine(native.binding, options)
+  if (asked === 'rust') throw native.error
+  if (!warned) {
+    warned = true
+    process.emitWarning(
+      'The native engine could not be loaded, and caches live in JavaScript: they are not shared between ' +
+        'threads, and an invalidation does not reach other threads. rustCacheLoadError() says why.',
+      { type: 'SarkCacheWarning', code: 'SARK_CACHE_FALLBACK' },
+    )
+  }
+  return new FallbackEngine(options)
+}

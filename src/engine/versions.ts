@@ -1,0 +1,55 @@
+/** Stripes of each table. Keys or tags that share one may cost each other a miss. */
+const STRIPES = 1 << 14
+
+/** FNV-1a over the units of a string (G. Fowler, L. C. Noll, P. Vo). */
+function stripe(text: string): number {
+  let hash = 0x811c9dc5
+  for (let at = 0; at < text.length; at++) {
+    hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)
+  }
+  return (hash ^ (hash >>> 15)) & (STRIPES - 1)
+}
+
+/** The fence of the fallback engine: which keys and tags changed after a given moment. */
+export class Versions {
+  #sequence = 0
+  #cleared = 0
+  #lastTag = 0
+  readonly #keys = new Float64Array(STRIPES)
+  readonly #tags = new Float64Array(STRIPES)
+
+  /** The sequence number of the latest change. */
+  get now(): number {
+    return this.#sequence
+  }
+
+  /** Records a change of a key and returns its sequence number. */
+  changeKey(key: string): number {
+    this.#keys[stripe(key)] = ++this.#sequence
+    return this.#sequence
+  }
+
+  invalidateTag(tag: string): void {
+    this.#tags[stripe(tag)] = ++this.#sequence
+    this.#lastTag = this.#sequence
+  }
+
+  clear(): void {
+    this.#cleared = ++this.#sequence
+  }
+
+  /** Whether a value as fresh as `fence` may be stored under `key` with `tags`. */
+  permits(fence: number, key: string, tags: readonly string[] | undefined): boolean {
+    return (
+      this.#cleared <= fence &&
+      (this.#keys[stripe(key)] as number) <= fence &&
+      this.tagsUnchanged(fence, tags)
+    )
+  }
+
+  /** Whether none of the tags was invalidated after `fence`. */
+  tagsUnchanged(fence: number, tags: readonly string[] | undefined): boolean {
+    if (tags === undefined || this.#lastTag <= fence) return true
+    return tags.every((tag) => (this.#tags[stripe(tag)] as number) <= fence)
+  }
+}

@@ -1,0 +1,344 @@
+import { Cache, type CacheOptions, type LoadContext } from '../cache.js'
+import { type EngineKind, Outcome, type PurgeSlice } from '../engine/engine.js'
+import { describe, wrongType } from '../errors.js'
+import { checkFunction, checkText, checkTtl } from '../validate.js'
+import { MetricsRecorder, type PolicyMetrics } from './metrics.js'
+import {
+  checkQuery,
+  type Invalidation,
+  type KeySpace,
+  keyOf,
+  type PolicyQuery,
+  tagOf,
+  tagsOf,
+} from './query.js'
+import { DecisionTtl, type SensitivityTtls } from './ttl.js'
+
+/** An answer to a {@link PolicyQuery}. Whatever else it holds must be JSON. */
+export interface Decision {
+  readonly allowed: boolean
+}
+
+/** Finds a decision. It must not make one up: if it cannot tell, it throws. */
+export type Evaluate<D extends Decision> = (
+  query: PolicyQuery,
+  context: { readonly signal: AbortSignal },
+) => D | Promise<D>
+
+/** Options of a {@link PolicyCache}. */
+export interface PolicyCacheOptions<D extends Decision>
+  extends Pick<CacheOptions, 'name' | 'max' | 'maxSize' | 'engine'> {
+  /** Finds the decisions that `decide` and `preload` do not find in the cache. */
+  evaluate?: Evaluate<D>
+  /** Keeps the keys of several policy caches of one name apart. Default: `default`. */
+  namespace?: string
+  /** The revision of the policies. A decision is found only under the revision it was made with. Default: `0`. */
+  policyRevision?: string
+  /**
+   * Ms that a decision lives, by sensitivity. Default: critical 60 000, confidential 120 000, internal
+   * 180 000, public 300 000. 0 keeps none.
+   */
+  ttl?: Partial<SensitivityTtls>
+  /** Ms that a denial lives at the most. Default: 30 000. */
+  denyTtl?: number
+  /** Ms after which an evaluation fails with `ERR_CACHE_LOAD_TIMEOUT`. Default: 30 000. */
+  timeout?: number
+}
+
+/** How one decision is stored. */
+export interface PolicySetOptions {
+  /** Ms to live, instead of what the sensitivity says; 0 stores nothing. A denial is still cut short. */
+  ttl?: number
+  /** What {@link PolicyCache.fence} returned before the decision was made. */
+  fence?: number
+}
+
+/** A decision with the query that it answers. */
+export interface PolicyEntry<D extends Decision> extends PolicySetOptions {
+  query: PolicyQuery
+  decision: D
+}
+
+/** What {@link PolicyCache.preload} did. */
+export interface PreloadResult {
+  /** Decisions that were evaluated. */
+  loaded: number
+  /** Decisions that were in the cache. */
+  present: number
+  /** Queries whose evaluation failed, with the reason. */
+  failed: { query: PolicyQuery; error: unknown }[]
+}
+
+/** What {@link PolicyCache.healthCheck} finds. */
+export interface PolicyHealth {
+  healthy: boolean
+  engine: EngineKind
+  size: number
+  bytes: number
+  /** Why it is not healthy. */
+  error: unknown
+}
+
+/** Evaluations that `preload` has under way at a time. */
+const PRELOAD_CONCURRENCY = 16
+
+/**
+ * A cache of authorization decisions.
+ *
+ * A decision is found again only by a query that is equal as a whole. How long it lives follows from its
+ * sensitivity, denials live shorter, and errors are never stored. Once `invalidate` has been called, no
+ * thread is served a decision whose evaluation began before.
+ *
+ * @example
+ * const decisions = new PolicyCache({ name: 'decisions', evaluate: (query) => policy.evaluate(query) })
+ * const { allowed } = await decisions.decide({ user: 'alice', action: 'read', resource: 'doc:1' })
+ * await decisions.invalidate({ user: 'alice' })
+ */
+export class PolicyCache<D extends Decision = Decision> implements Disposable {
+  /** Which engine serves this cache. */
+  readonly engine: EngineKind
+  readonly #cache: Cache<D>
+  readonly #space: KeySpace
+  readonly #ttl: DecisionTtl
+  readonly #evaluate: Evaluate<D> | undefined
+  readonly #timeout: number
+  readonly #metrics = new MetricsRecorder()
+
+  constructor(options: PolicyCacheOptions<D> = {}) {
+    const { evaluate, namespace = 'default', policyRevision = '0', ttl, denyTtl, timeout = 30_000 } = options
+    if (evaluate !== undefined) checkFunction(evaluate, 'evaluate')
+    checkText(namespace, 'namespace')
+    checkText(policyRevision, 'policyRevision')
+    checkTtl(timeout, 'timeout')
+    this.#space = { namespace, policyRevision }
+    this.#ttl = new DecisionTtl(ttl, denyTtl)
+    this.#evaluate = evaluate
+    this.#timeout = timeout
+    const { name, max, maxSize, engine } = options
+    this.#cache = new Cache<D>({
+      ...(name === undefined ? {} : { name }),
+      ...(max === undefined ? {} : { max }),
+      ...(maxSize === undefined ? {} : { maxSize }),
+      ...(engine === undefined ? {} : { engine }),
+    })
+    this.engine = this.#cache.engine
+  }
+
+  #count(hit: boolean): void {
+    this.#metrics.count(hit ? 'hits' : 'misses')
+  }
+
+  /** The decision for `query`, or `undefined`. */
+  async get(query: PolicyQuery): Promise<D | undefined> {
+    const start = performance.now()
+    checkQuery(query)
+    const decision = this.#cache.get(keyOf(this.#space, query))
+    this.#count(decision !== undefined)
+    this.#metrics.get.record(start)
+    return decision
+  }
+
+  /** The decisions for `queries`, in their order, `undefined` where there is none. */
+  async getMany(queries: readonly PolicyQuery[]): Promise<(D | undefined)[]> {
+    if (!Array.isArray(queries)) throw wrongType(`the queries must be an array, not ${describe(queries)}`)
+    const keys = queries.map((query) => {
+      checkQuery(query)
+      return keyOf(this.#space, query)
+    })
+    const decisions = this.#cache.getMany(keys)
+    for (const decision of decisions) this.#count(decision !== undefined)
+    return decisions
+  }
+
+  /**
+   * Stores a decision; says whether it did: not if its TTL is 0, nor if what it was made from changed after
+   * `fence`.
+   *
+   * @throws `ERR_INVALID_ARG_TYPE` for what is no query or no decision.
+   */
+  async set(query: PolicyQuery, decision: D, options: PolicySetOptions = {}): Promise<boolean> {
+    const start = performance.now()
+    const stored = this.#cache.setMany([this.#entry({ query, decision, ...options })])[0] === true
+    if (stored) this.#metrics.count('sets')
+    this.#metrics.set.record(start)
+    return stored
+  }
+
+  /** Stores many decisions; says for each whether it did. If one of them is wrong, none is stored. */
+  async setMany(entries: readonly PolicyEntry<D>[]): Promise<boolean[]> {
+    if (!Array.isArray(entries)) throw wrongType(`the entries must be an array, not ${describe(entries)}`)
+    const stored = this.#cache.setMany(entries.map((entry) => this.#entry(entry)))
+    for (const isStored of stored) if (isStored) this.#metrics.count('sets')
+    return stored
+  }
+
+  #entry({ query, decision, ttl, fence }: PolicyEntry<D>) {
+    checkQuery(query)
+    checkDecision(decision)
+    if (ttl !== undefined) checkTtl(ttl)
+    return {
+      key: keyOf(this.#space, query),
+      value: decision,
+      ttl: this.#ttl.of(query.sensitivity, decision.allowed, ttl),
+      tags: tagsOf(this.#space, query),
+      ...(fence === undefined ? {} : { fence }),
+    }
+  }
+
+  /** Removes the decision for `query`; says whether there was one. */
+  async delete(query: PolicyQuery): Promise<boolean> {
+    checkQuery(query)
+    return this.#cache.delete(keyOf(this.#space, query))
+  }
+
+  /** Removes every decision. */
+  async clear(): Promise<void> {
+    this.#cache.clear()
+  }
+
+  /** How many decisions are held. Expired and invalidated ones count until they are removed. */
+  async size(): Promise<number> {
+    return this.#cache.size
+  }
+
+  /** Removes all expired decisions and returns how many there were; a `CleanupTask` does it in slices. */
+  async cleanupExpired(): Promise<number> {
+    return this.#cache.purgeStale()
+  }
+
+  /** Removes expired decisions for about `ms` of time, for a `CleanupTask`. */
+  purgeSlice(ms: number): PurgeSlice {
+    return this.#cache.purgeSlice(ms)
+  }
+
+  /** A number that stands for this moment; see `set`. `decide` does this by itself. */
+  fence(): number {
+    return this.#cache.fence()
+  }
+
+  /**
+   * The decision for `query`, from the cache or else from `evaluate`. Queries that are equal share one
+   * evaluation.
+   *
+   * @param evaluate Instead of the one in the options.
+   * @throws What `evaluate` throws, or `ERR_CACHE_LOAD_TIMEOUT`. There is never an answer from nowhere.
+   */
+  async decide(query: PolicyQuery, evaluate: Evaluate<D> | undefined = this.#evaluate): Promise<D> {
+    const start = performance.now()
+    checkQuery(query)
+    checkFunction(evaluate, 'evaluate')
+    const key = keyOf(this.#space, query)
+    const cached = this.#cache.get(key)
+    this.#count(cached !== undefined)
+    this.#metrics.get.record(start)
+    if (cached !== undefined) return cached
+    return this.#cache.loadMissing(key, (context) => this.#run(query, evaluate as Evaluate<D>, context), {
+      tags: tagsOf(this.#space, query),
+      timeout: this.#timeout,
+      onOutcome: (outcome) => {
+        if (outcome === Outcome.Stored) this.#metrics.count('sets')
+        else if (outcome === Outcome.Fenced) this.#metrics.count('fenced')
+      },
+    })
+  }
+
+  async #run(query: PolicyQuery, evaluate: Evaluate<D>, context: LoadContext): Promise<D> {
+    const start = performance.now()
+    this.#metrics.count('evaluations')
+    try {
+      const decision = await evaluate(query, { signal: context.signal })
+      checkDecision(decision)
+      context.ttl = this.#ttl.of(query.sensitivity, decision.allowed)
+      return decision
+    } catch (error) {
+      this.#metrics.count('errors')
+      throw error
+    } finally {
+      this.#metrics.evaluation.record(start)
+    }
+  }
+
+  /**
+   * Sees to it that the decisions for `queries` are in the cache, evaluating those that are not, a few at a
+   * time. An evaluation that fails does not stop the others.
+   *
+   * @param evaluate Instead of the one in the options.
+   */
+  async preload(
+    queries: readonly PolicyQuery[],
+    evaluate: Evaluate<D> | undefined = this.#evaluate,
+  ): Promise<PreloadResult> {
+    checkFunction(evaluate, 'evaluate')
+    if (!Array.isArray(queries)) throw wrongType(`the queries must be an array, not ${describe(queries)}`)
+    for (const query of queries) checkQuery(query)
+    const result: PreloadResult = { loaded: 0, present: 0, failed: [] }
+    const rest = queries.values()
+    const work = async () => {
+      for (const query of rest) {
+        if (this.#cache.has(keyOf(this.#space, query))) {
+          result.present++
+          continue
+        }
+        try {
+          await this.decide(query, evaluate)
+          result.loaded++
+        } catch (error) {
+          result.failed.push({ query, error })
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(PRELOAD_CONCURRENCY, queries.length) }, work))
+    return result
+  }
+
+  /**
+   * Makes every decision that has all the named parts a miss, on all threads, before it resolves, and keeps
+   * out decisions whose evaluation has begun. It takes the same short time however many there are.
+   *
+   * The tenant is one of the parts: without one, decisions without a tenant are meant.
+   *
+   * @throws `ERR_OUT_OF_RANGE` if neither user, action nor resource is named: everything is `{ all: true }`.
+   */
+  async invalidate(what: Invalidation): Promise<void> {
+    const tag = tagOf(this.#space, what)
+    if (tag === undefined) this.#cache.clear()
+    else this.#cache.invalidateTag(tag)
+    this.#metrics.count('invalidations')
+  }
+
+  /** What happened in this object. */
+  getMetrics(): PolicyMetrics {
+    return this.#metrics.read()
+  }
+
+  /** Starts the metrics from zero. */
+  resetMetrics(): void {
+    this.#metrics.reset()
+  }
+
+  /** Whether the cache can be used. Changes nothing: no entry, no order, no count. */
+  async healthCheck(): Promise<PolicyHealth> {
+    try {
+      this.#cache.peek('health')
+      const { size, bytes } = this.#cache
+      return { healthy: true, engine: this.engine, size, bytes, error: undefined }
+    } catch (error) {
+      return { healthy: false, engine: this.engine, size: 0, bytes: 0, error }
+    }
+  }
+
+  /** Lets go of the cache; every other method throws `ERR_CACHE_CLOSED` from then on. */
+  close(): void {
+    this.#cache.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
+
+function checkDecision(decision: Decision): void {
+  if (typeof decision !== 'object' || decision === null || typeof decision.allowed !== 'boolean') {
+    throw wrongType('a decision must be an object whose field allowed is true or false')
+  }
+}

@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['__test__/**/*.test.ts'],
+    testTimeout: 30_000,
+    coverage: {
+      provider: 'v8',
+      include: ['src/**/*.ts'],
+      // Types alone.
+      exclude: ['src/index.ts'],
+      reporter: ['text', 'json-summary'],
+      thresholds: { lines: 95 },
+    },
+  },
+})
