@@ -1,0 +1,146 @@
+// How candidates are compared: on a machine that others use too, times minutes apart cannot be. Candidates
+// take turns within each round, in an order drawn anew, and are compared round by round.
+
+import { seeded, shuffle } from './random.mjs'
+
+/**
+ * A way of doing something.
+ *
+ * @typedef {object} Candidate
+ * @property {string} name
+ * @property {number} ops Operations in one batch.
+ * @property {(ops: number) => number | Promise<number>} run Does that many operations and returns a number
+ *   that depends on the result of each, so that none can be optimized away.
+ */
+
+/**
+ * What a candidate took, in ns per operation, over the rounds.
+ *
+ * @typedef {object} Timing
+ * @property {string} name
+ * @property {number} median
+ * @property {number} p25
+ * @property {number} p75
+ * @property {number} ratio The median of what it took relative to the baseline in the same round.
+ * @property {number} sum The sum of what `run` returned, warm-up included.
+ * @property {number} ops The operations done, warm-up included.
+ */
+
+/**
+ * Times batches of operations.
+ *
+ * @param {readonly Candidate[]} candidates
+ * @param {object} options
+ * @param {string} options.baseline The name of the candidate that the others are compared with.
+ * @param {number} [options.rounds]
+ * @param {number} [options.warmup] Rounds before the first that counts.
+ * @returns {Promise<Timing[]>} In the order of `candidates`.
+ */
+export async function interleave(candidates, { baseline, rounds = 60, warmup = 10 }) {
+  const lanes = candidates.map((candidate) => ({
+    ...candidate,
+    times: /** @type {number[]} */ ([]),
+    sum: 0,
+  }))
+  const base = lanes.find(({ name }) => name === baseline)
+  if (base === undefined) throw new Error(`there is no candidate named ${baseline}`)
+  const random = seeded(1)
+  const order = [...lanes]
+  for (let round = -warmup; round < rounds; round++) {
+    for (const lane of shuffle(order, random)) {
+      const start = process.hrtime.bigint()
+      const result = lane.run(lane.ops)
+      // Awaiting what is no promise would add a turn of the microtask queue to a synchronous batch.
+      const sum = typeof result === 'number' ? result : await result
+      const end = process.hrtime.bigint()
+      lane.sum += sum
+      if (round >= 0) lane.times.push(Number(end - start) / lane.ops)
+    }
+  }
+  return lanes.map(({ name, ops, times, sum }) => {
+    const sorted = Float64Array.from(times).sort()
+    const ratios = times.map((time, round) => time / /** @type {number} */ (base.times[round]))
+    return {
+      name,
+      median: quantile(sorted, 0.5),
+      p25: quantile(sorted, 0.25),
+      p75: quantile(sorted, 0.75),
+      ratio: quantile(Float64Array.from(ratios).sort(), 0.5),
+      sum,
+      ops: ops * (rounds + warmup),
+    }
+  })
+}
+
+/** The row of {@link latencies} for two readings of the clock with an empty call between them. */
+const TIMER = 'timer alone'
+
+/**
+ * What single operations took, in µs. The timer's own 50 to 100 ns are included.
+ *
+ * @typedef {object} Latency
+ * @property {string} name
+ * @property {number} samples
+ * @property {number} p50
+ * @property {number} p95
+ * @property {number} p99
+ * @property {number} sum The sum of what `run` returned, warm-up included.
+ * @property {number} ops The operations done, warm-up included.
+ */
+
+/**
+ * Times operations one by one, in blocks of `ops` of each candidate.
+ *
+ * @param {readonly Candidate[]} candidates
+ * @param {object} [options]
+ * @param {number} [options.rounds]
+ * @param {number} [options.warmup] Rounds before the first that counts.
+ * @returns {Promise<Latency[]>} In the order of `candidates`, and the row {@link TIMER} last.
+ */
+export async function latencies(candidates, { rounds = 100, warmup = 10 } = {}) {
+  const most = Math.max(...candidates.map(({ ops }) => ops))
+  const lanes = [...candidates, { name: TIMER, ops: most, run: () => 0 }].map((candidate) => ({
+    ...candidate,
+    times: new Float64Array(candidate.ops * rounds),
+    sum: 0,
+  }))
+  const random = seeded(1)
+  const order = [...lanes]
+  for (let round = -warmup; round < rounds; round++) {
+    for (const lane of shuffle(order, random)) {
+      for (let at = 0; at < lane.ops; at++) {
+        const start = process.hrtime.bigint()
+        const result = lane.run(1)
+        const sum = typeof result === 'number' ? result : await result
+        const end = process.hrtime.bigint()
+        lane.sum += sum
+        if (round >= 0) lane.times[round * lane.ops + at] = Number(end - start) / 1000
+      }
+    }
+  }
+  return lanes.map(({ name, ops, times, sum }) => {
+    const sorted = times.sort()
+    return {
+      name,
+      samples: times.length,
+      p50: quantile(sorted, 0.5),
+      p95: quantile(sorted, 0.95),
+      p99: quantile(sorted, 0.99),
+      sum,
+      ops: ops * (rounds + warmup),
+    }
+  })
+}
+
+/**
+ * The value below which `part` of the values lie, interpolated between the two nearest.
+ *
+ * @param {Float64Array} sorted
+ * @param {number} part
+ */
+function quantile(sorted, part) {
+  const place = part * (sorted.length - 1)
+  const below = /** @type {number} */ (sorted[Math.floor(place)])
+  const above = /** @type {number} */ (sorted[Math.ceil(place)])
+  return below + (above - below) * (place - Math.floor(place))
+}

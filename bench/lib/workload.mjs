@@ -1,0 +1,89 @@
+import { seeded, zipf } from './random.mjs'
+
+/**
+ * What an authorization service answers.
+ *
+ * @typedef {object} Decision
+ * @property {boolean} allowed
+ * @property {number} policy
+ * @property {string} reason
+ * @property {number} evaluatedAt
+ */
+
+const ACTIONS = ['read', 'write', 'share', 'delete']
+const REASONS = [
+  'role owner of the document',
+  'role editor of the folder',
+  'role member of the team',
+  'no policy applies to it',
+]
+
+/** Keys resident in the stores. */
+export const RESIDENT = 10_000
+
+/** The exponent of the popularity of keys, as in YCSB. */
+const EXPONENT = 0.99
+
+/** The lengths of what is gone through in a circle; powers of two, so that a mask finds the place. */
+const PICKS = 2 ** 17
+const NEW_KEYS = 2 ** 16
+const VALUES = 2 ** 12
+
+const random = seeded(42)
+
+/** @param {number} below */
+const pick = (below) => Math.floor(random() * below)
+
+/**
+ * Different keys; those of two tenants are never the same.
+ *
+ * @param {string} tenant
+ * @param {number} count
+ */
+function makeKeys(tenant, count) {
+  /** @type {Set<string>} */
+  const keys = new Set()
+  while (keys.size < count) {
+    keys.add(`${tenant}-${pick(1000)}:${ACTIONS[pick(ACTIONS.length)]}:document-${pick(1000)}`)
+  }
+  return [...keys]
+}
+
+/** Different decisions, of about 100 bytes as JSON. */
+export const values = Array.from({ length: VALUES }, (_, at) => {
+  const reason = pick(REASONS.length)
+  /** @type {Decision} */
+  const decision = {
+    allowed: reason < 3,
+    policy: 1000 + at,
+    reason: /** @type {string} */ (REASONS[reason]),
+    evaluatedAt: 1_750_000_000_000 + pick(1e9),
+  }
+  return decision
+})
+
+/** The keys that the stores are filled with. */
+export const residentKeys = makeKeys('user', RESIDENT)
+
+/** The value that {@link residentKeys} of the same place is filled with. */
+export const residentValues = residentKeys.map(
+  (_, at) => /** @type {Decision} */ (values[(at * 31) % VALUES]),
+)
+
+const absentKeys = makeKeys('guest', RESIDENT)
+const picks = [...zipf(RESIDENT, PICKS, EXPONENT, random)]
+
+/** Resident keys as they are asked for. */
+export const askedKeys = picks.map((place) => /** @type {string} */ (residentKeys[place]))
+
+/** The values that {@link askedKeys} of the same place find. */
+export const askedValues = picks.map((place) => /** @type {Decision} */ (residentValues[place]))
+
+/** Keys that are never resident, as they are asked for. */
+export const missingKeys = picks.map((place) => /** @type {string} */ (absentKeys[place]))
+
+/** Keys to be inserted. One that comes up again has been evicted long before: they are far more than fit. */
+export const newKeys = makeKeys('visitor', NEW_KEYS)
+
+/** The mean length of a value as JSON, in bytes. */
+export const meanBytes = values.reduce((sum, value) => sum + JSON.stringify(value).length, 0) / VALUES
