@@ -7,6 +7,7 @@ use crossbeam_utils::CachePadded;
 use crate::bounds::{Bounds, ENTRY_OVERHEAD};
 use crate::clock::{Clock, MonotonicClock};
 use crate::entry::{EntryRef, NEVER, Parts};
+use crate::leases::{self, Claim, Leases};
 use crate::stats::{Counters, Event, Stats};
 use crate::stripe::StripeCell;
 use crate::table::Table;
@@ -47,6 +48,7 @@ pub struct Cache<C = MonotonicClock> {
     pub(crate) versions: Versions,
     pub(crate) stats: Counters,
     pub(crate) clock: C,
+    leases: Leases,
     ticks: CachePadded<AtomicU64>,
     default_ttl_ms: Option<u64>,
 }
@@ -76,6 +78,7 @@ impl<C: Clock> Cache<C> {
             versions: Versions::new(options.max_entries),
             stats: Counters::new(),
             clock,
+            leases: Leases::default(),
             ticks: CachePadded::new(AtomicU64::new(0)),
             default_ttl_ms: options.default_ttl_ms,
         })
@@ -95,25 +98,30 @@ impl<C: Clock> Cache<C> {
         entry.deadline() != NEVER && entry.deadline() <= self.clock.now_ms()
     }
 
+    /// Whether the entry is expired for all but [`Cache::get_stale`].
+    fn is_stale(&self, entry: &EntryRef) -> bool {
+        entry.deadline() != NEVER && entry.fresh_until() <= self.clock.now_ms()
+    }
+
     fn is_invalidated(&self, entry: &EntryRef) -> bool {
         !self.versions.tags_unchanged(entry.fence(), entry.tags())
     }
 
     pub(crate) fn is_readable(&self, entry: &EntryRef) -> bool {
-        !self.is_expired(entry) && !self.is_invalidated(entry)
+        !self.is_stale(entry) && !self.is_invalidated(entry)
     }
 
     /// What the removal of an entry by its key counts as.
     fn removal(&self, entry: &EntryRef) -> Event {
         match () {
-            () if self.is_expired(entry) => Event::Expire,
+            () if self.is_stale(entry) => Event::Expire,
             () if self.is_invalidated(entry) => Event::Invalidate,
             () => Event::Delete,
         }
     }
 
-    /// The entry under `key` if a read may be answered with it; what may not be read any more is removed.
-    fn live(&self, key: Key<'_>) -> Option<EntryRef> {
+    /// The entry under `key` if it can be read, stale or not; what can not be read any more is removed.
+    fn kept(&self, key: Key<'_>) -> Option<EntryRef> {
         let entry = self.table.find(self.table.hash(key), key)?;
         if self.is_expired(&entry) {
             self.discard(&entry, Event::Expire);
@@ -124,6 +132,11 @@ impl<C: Clock> Cache<C> {
             return None;
         }
         Some(entry)
+    }
+
+    /// The entry under `key` if a read may be answered with it.
+    fn live(&self, key: Key<'_>) -> Option<EntryRef> {
+        self.kept(key).filter(|entry| !entry.has_grace() || !self.is_stale(entry))
     }
 
     /// The entry under `key`, which becomes the most recently used one. Counts a hit or a miss.
@@ -144,6 +157,21 @@ impl<C: Clock> Cache<C> {
         self.live(key)
     }
 
+    /// The entry under `key` also if its TTL has passed but not its grace, and for how many ms it has been
+    /// stale: 0 for one that [`Cache::peek`] would find. Leaves no trace. Never an entry that was removed or
+    /// whose tags were invalidated.
+    #[must_use]
+    pub fn get_stale(&self, key: Key<'_>) -> Option<(EntryRef, u64)> {
+        let entry = self.kept(key)?;
+        let stale_ms = match entry.deadline() {
+            NEVER => 0,
+            _ => self.clock.now_ms().saturating_sub(entry.fresh_until()),
+        };
+        // At the very ms from which on it is stale it has been so for a moment.
+        let stale_ms = if stale_ms == 0 && self.is_stale(&entry) { 1 } else { stale_ms };
+        Some((entry, stale_ms))
+    }
+
     /// Whether [`Cache::peek`] would find an entry.
     #[must_use]
     pub fn contains(&self, key: Key<'_>) -> bool {
@@ -154,8 +182,9 @@ impl<C: Clock> Cache<C> {
     /// does not expire.
     #[must_use]
     pub fn remaining_ttl_ms(&self, key: Key<'_>) -> Option<Option<u64>> {
-        let deadline = self.live(key)?.deadline();
-        Some((deadline != NEVER).then(|| deadline.saturating_sub(self.clock.now_ms())))
+        let entry = self.live(key)?;
+        let expires = entry.deadline() != NEVER;
+        Some(expires.then(|| entry.fresh_until().saturating_sub(self.clock.now_ms())))
     }
 
     /// Stores `value` under `key`, making room where the bounds ask for it.
@@ -180,9 +209,10 @@ impl<C: Clock> Cache<C> {
         let hash = self.table.hash(key);
         let now = self.clock.now_ms();
         let ttl = options.ttl_ms.or(self.default_ttl_ms).unwrap_or(u64::MAX);
+        let grace = if ttl == u64::MAX { 0 } else { options.grace_ms };
         let size = (key.bytes.len() as u64)
             .saturating_add(value.bytes.len() as u64)
-            .saturating_add(4 * tags.len() as u64 + ENTRY_OVERHEAD);
+            .saturating_add(4 * (tags.len() as u64 + u64::from(grace != 0)) + ENTRY_OVERHEAD);
         let unfit = match () {
             () if ttl == 0 => Some((Inserted::Expired, None)),
             () if !self.bounds.admits(size) => Some((Inserted::TooLarge, Some(Event::Reject))),
@@ -191,7 +221,8 @@ impl<C: Clock> Cache<C> {
         if let Some((outcome, event)) = unfit {
             return Ok(self.supersede(hash, key, options.fence, tags, outcome, event));
         }
-        let entry = EntryRef::new(&Parts { key, value, tags, deadline: now.saturating_add(ttl) })?;
+        let deadline = now.saturating_add(ttl).saturating_add(u64::from(grace));
+        let entry = EntryRef::new(&Parts { key, value, tags, deadline, grace })?;
         debug_assert_eq!(size, charge(&entry));
 
         loop {
@@ -222,7 +253,7 @@ impl<C: Clock> Cache<C> {
                 self.table.replace(hash, old, entry.clone());
                 stripe.relink(old, entry, tick, now);
                 self.bounds.shrunk(charge(old), size);
-                if old.deadline() <= now {
+                if old.fresh_until() <= now {
                     self.stats.count(Event::Expire);
                 }
             } else {
@@ -289,6 +320,46 @@ impl<C: Clock> Cache<C> {
     #[must_use]
     pub fn fence(&self) -> u64 {
         self.versions.now()
+    }
+
+    /// Asks for the load of the value under `key`, which will carry `tags`. It is granted to one caller at a
+    /// time: until that one has [settled](Cache::settle) it, at most `timeout_ms` long, others are told that it
+    /// is taken, unless the key or a tag changed since. `owner` is any number by which
+    /// [`Cache::release`] can end the leases of a caller that is gone.
+    ///
+    /// # Errors
+    /// [`Error::TooManyTags`]
+    pub fn claim(&self, key: Key<'_>, tags: &[Key<'_>], owner: u64, timeout_ms: u64) -> Result<Claim, Error> {
+        if tags.len() > MAX_TAGS {
+            return Err(Error::TooManyTags);
+        }
+        let now = self.clock.now_ms();
+        let request = leases::Request {
+            key,
+            hash: self.table.hash(key),
+            tags: &self.tag_numbers(tags),
+            owner,
+            now,
+            ends: now.saturating_add(timeout_ms),
+        };
+        let is_current = |fence: u64, tags: &[u32]| self.versions.permits(fence, request.hash, tags);
+        Ok(self.leases.claim(&request, is_current, || self.versions.now()))
+    }
+
+    /// Ends a lease that [`Cache::claim`] granted; says whether somebody was told meanwhile that it is taken.
+    pub fn settle(&self, key: Key<'_>, lease: u64) -> bool {
+        self.leases.settle(key, self.table.hash(key), lease)
+    }
+
+    /// Ends all leases of `owner`.
+    pub fn release(&self, owner: u64) {
+        self.leases.release(owner);
+    }
+
+    /// How many loads are under way.
+    #[must_use]
+    pub fn leases(&self) -> usize {
+        self.leases.len()
     }
 
     /// Whether a value whose load began at `fence` would still be accepted under `key` with these tags, and

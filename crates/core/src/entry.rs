@@ -1,11 +1,11 @@
-//! The entry: one allocation that holds a header, the tag numbers, the key and the value.
+//! The entry: one allocation that holds a header, a few numbers, the key and the value.
 //!
 //! This is the only file of the crate with `unsafe`. Everything but the header's atomics is written once,
 //! before the first [`EntryRef`] exists, and only read after that; the memory goes when the last
 //! `EntryRef` does. The layout is
 //!
 //! ```text
-//! Header | tags: [u32; tag_count] | key bytes | 0..1 bytes of padding | value bytes
+//! Header | tags: [u32; tag_count] | grace: u32, if any | key bytes | 0..1 bytes of padding | value bytes
 //! ```
 //!
 //! where the padding puts the value at an even offset, so that UTF-16 values can be read in place.
@@ -39,22 +39,24 @@ struct Header {
     key_domain: u8,
     encoding: u8,
     tag_count: u8,
+    /// Whether a number of ms of grace follows the tags.
+    has_grace: bool,
 }
 
-/// Where the key lies in an entry with this many tags.
-const fn key_offset(tag_count: usize) -> usize {
-    size_of::<Header>() + tag_count * size_of::<u32>()
+/// Where the key lies in an entry with this many numbers between it and the header.
+const fn key_offset(words: usize) -> usize {
+    size_of::<Header>() + words * size_of::<u32>()
 }
 
 /// Where the value lies.
-const fn value_offset(tag_count: usize, key_len: usize) -> usize {
-    (key_offset(tag_count) + key_len).next_multiple_of(align_of::<u16>())
+const fn value_offset(words: usize, key_len: usize) -> usize {
+    (key_offset(words) + key_len).next_multiple_of(align_of::<u16>())
 }
 
 /// The memory of an entry, or `None` where the sum does not fit the address space.
-fn layout(tag_count: usize, key_len: usize, value_len: usize) -> Option<Layout> {
+fn layout(words: usize, key_len: usize, value_len: usize) -> Option<Layout> {
     // A slice is never longer than `isize::MAX`, so the offset of the value cannot wrap; the size may.
-    let size = value_offset(tag_count, key_len).checked_add(value_len)?;
+    let size = value_offset(words, key_len).checked_add(value_len)?;
     Layout::from_size_align(size, align_of::<Header>()).ok()
 }
 
@@ -64,7 +66,10 @@ pub(crate) struct Parts<'a> {
     pub(crate) value: Value<'a>,
     /// Numbers of the tags in the version table; at most [`MAX_TAGS`](crate::MAX_TAGS).
     pub(crate) tags: &'a [u32],
+    /// When the entry leaves the cache, its grace included.
     pub(crate) deadline: u64,
+    /// For how many ms before `deadline` the entry is stale.
+    pub(crate) grace: u32,
 }
 
 /// A counted reference to an entry of the cache.
@@ -84,11 +89,13 @@ impl EntryRef {
     /// # Errors
     /// [`Error::TooManyTags`], or [`Error::OutOfMemory`] where the memory cannot be had.
     pub(crate) fn new(parts: &Parts<'_>) -> Result<Self, Error> {
-        let Parts { key, value, tags, deadline } = *parts;
+        let Parts { key, value, tags, deadline, grace } = *parts;
         let tag_count = u8::try_from(tags.len()).map_err(|_| Error::TooManyTags)?;
         let key_len = u32::try_from(key.bytes.len()).map_err(|_| Error::OutOfMemory)?;
         let value_len = u32::try_from(value.bytes.len()).map_err(|_| Error::OutOfMemory)?;
-        let layout = layout(tags.len(), key.bytes.len(), value.bytes.len()).ok_or(Error::OutOfMemory)?;
+        let has_grace = grace != 0;
+        let words = tags.len() + usize::from(has_grace);
+        let layout = layout(words, key.bytes.len(), value.bytes.len()).ok_or(Error::OutOfMemory)?;
         // SAFETY: the size is at least that of the header, so it is not zero.
         let base = NonNull::new(unsafe { alloc::alloc(layout) }).ok_or(Error::OutOfMemory)?;
         let header = base.cast::<Header>();
@@ -106,15 +113,19 @@ impl EntryRef {
                 key_domain: key.domain,
                 encoding: value.encoding,
                 tag_count,
+                has_grace,
             });
             let tag_base = base.add(size_of::<Header>()).cast::<u32>();
             ptr::copy_nonoverlapping(tags.as_ptr(), tag_base.as_ptr(), tags.len());
+            if has_grace {
+                tag_base.add(tags.len()).write(grace);
+            }
             ptr::copy_nonoverlapping(
                 key.bytes.as_ptr(),
-                base.add(key_offset(tags.len())).as_ptr(),
+                base.add(key_offset(words)).as_ptr(),
                 key.bytes.len(),
             );
-            let value_base = base.add(value_offset(tags.len(), key.bytes.len()));
+            let value_base = base.add(value_offset(words, key.bytes.len()));
             ptr::copy_nonoverlapping(value.bytes.as_ptr(), value_base.as_ptr(), value.bytes.len());
         }
         Ok(Self(header))
@@ -124,6 +135,12 @@ impl EntryRef {
         // SAFETY: `self` is one of the references that keep the allocation alive, and the header was
         // written before the first of them was made.
         unsafe { self.0.as_ref() }
+    }
+
+    /// How many numbers lie between the header and the key.
+    fn words(&self) -> usize {
+        let header = self.header();
+        usize::from(header.tag_count) + usize::from(header.has_grace)
     }
 
     /// The `len` bytes at `offset`.
@@ -139,7 +156,7 @@ impl EntryRef {
     #[must_use]
     pub fn key(&self) -> Key<'_> {
         let header = self.header();
-        let offset = key_offset(usize::from(header.tag_count));
+        let offset = key_offset(self.words());
         // SAFETY: `new` put `key_len` bytes at this offset.
         let bytes = unsafe { self.bytes(offset, header.key_len as usize) };
         Key { bytes, domain: header.key_domain }
@@ -149,7 +166,7 @@ impl EntryRef {
     #[must_use]
     pub fn value(&self) -> &[u8] {
         let header = self.header();
-        let offset = value_offset(usize::from(header.tag_count), header.key_len as usize);
+        let offset = value_offset(self.words(), header.key_len as usize);
         // SAFETY: `new` put `value_len` bytes at this offset.
         unsafe { self.bytes(offset, header.value_len as usize) }
     }
@@ -166,10 +183,30 @@ impl EntryRef {
         unsafe { slice::from_raw_parts(self.0.add(1).cast::<u32>().as_ptr(), count) }
     }
 
-    /// Key bytes plus value bytes plus four a tag: what the entry holds beyond its fixed cost.
+    /// Whether the entry is stale for a time before it expires.
+    pub(crate) fn has_grace(&self) -> bool {
+        self.header().has_grace
+    }
+
+    /// For how many ms before its deadline the entry is stale.
+    fn grace(&self) -> u32 {
+        let header = self.header();
+        if !header.has_grace {
+            return 0;
+        }
+        // SAFETY: `new` put the number right behind the tags, and both are aligned for it.
+        unsafe { self.0.add(1).cast::<u32>().add(usize::from(header.tag_count)).read() }
+    }
+
+    /// The ms from which on the entry is stale; its deadline, if it has no grace.
+    pub(crate) fn fresh_until(&self) -> u64 {
+        self.deadline().saturating_sub(u64::from(self.grace()))
+    }
+
+    /// Key bytes plus value bytes plus four a tag, and four for a grace: what the entry holds beyond its fixed cost.
     pub(crate) fn payload(&self) -> u64 {
         let header = self.header();
-        u64::from(header.key_len) + u64::from(header.value_len) + 4 * u64::from(header.tag_count)
+        u64::from(header.key_len) + u64::from(header.value_len) + 4 * self.words() as u64
     }
 
     pub(crate) fn deadline(&self) -> u64 {
@@ -231,9 +268,8 @@ impl Drop for EntryRef {
         // Pairs with the `Release` above on the other threads: their reads are over before the memory goes.
         fence(Ordering::Acquire);
         let header = self.header();
-        let layout =
-            layout(usize::from(header.tag_count), header.key_len as usize, header.value_len as usize)
-                .unwrap_or_else(|| unreachable!("the same sum was taken when the entry was made"));
+        let layout = layout(self.words(), header.key_len as usize, header.value_len as usize)
+            .unwrap_or_else(|| unreachable!("the same sum was taken when the entry was made"));
         // SAFETY: this was the last reference, the memory came from `alloc` with this very layout, and a
         // `Header` needs no drop.
         unsafe { alloc::dealloc(self.0.cast::<u8>().as_ptr(), layout) }
@@ -256,6 +292,7 @@ mod tests {
             value: Value { bytes: value, encoding: 7 },
             tags,
             deadline: NEVER,
+            grace: if key.len().is_multiple_of(2) { 0 } else { 77 },
         })
         .unwrap()
     }
@@ -274,6 +311,7 @@ mod tests {
                     assert_eq!(entry.value().as_ptr() as usize % 2, 0);
                     assert_eq!(entry.tags(), tags);
                     assert_eq!(entry.encoding(), 7);
+                    assert_eq!(entry.grace(), if key_len % 2 == 0 { 0 } else { 77 });
                 }
             }
         }

@@ -46,6 +46,10 @@ pub struct InsertOptions<'a> {
     /// The TTL in ms. `None` takes the cache's default, `Some(u64::MAX)` never expires, and `Some(0)`
     /// stores nothing and removes what was there.
     pub ttl_ms: Option<u64>,
+    /// For how many ms after its TTL the value may still be read with
+    /// [`Cache::get_stale`](crate::Cache::get_stale); every other call takes it for expired. At most
+    /// `u32::MAX`, seven weeks.
+    pub grace_ms: u32,
     /// The sequence number from [`Cache::fence`](crate::Cache::fence) taken before the value was loaded.
     /// The value is refused if its key or one of its tags changed after that.
     pub fence: Option<u64>,

@@ -14,7 +14,9 @@ fn cache() -> Cache<ManualClock> {
 
 fn store(cache: &Cache<ManualClock>, key: &str, fence: Option<u64>, tags: &[&str]) -> Inserted {
     let tags: Vec<Key<'_>> = tags.iter().map(|&tag| tag.into()).collect();
-    cache.insert(key.into(), "v".into(), InsertOptions { fence, tags: &tags, ttl_ms: None }).unwrap()
+    cache
+        .insert(key.into(), "v".into(), InsertOptions { fence, tags: &tags, ..InsertOptions::default() })
+        .unwrap()
 }
 
 #[test]
@@ -71,7 +73,7 @@ fn a_fenced_store_with_ttl_zero_removes_nothing_newer() {
     let cache = cache();
     let fence = Some(cache.fence());
     store_unfenced(&cache, "k");
-    let options = InsertOptions { fence, ttl_ms: Some(0), tags: &[] };
+    let options = InsertOptions { fence, ..InsertOptions::ttl_ms(0) };
     assert_eq!(cache.insert("k".into(), "".into(), options), Ok(Inserted::Fenced));
     assert!(cache.contains("k".into()));
 }

@@ -198,7 +198,7 @@ fn nothing_stale_is_read_after_an_invalidation_returned() {
                     let fence = Some(cache.fence());
                     let loaded = truth.load(Ordering::SeqCst).to_le_bytes();
                     thread::yield_now();
-                    let options = InsertOptions { fence, tags: &["t".into()], ttl_ms: None };
+                    let options = InsertOptions { fence, tags: &["t".into()], ..InsertOptions::default() };
                     let _ = cache.insert("k".into(), (&loaded[..]).into(), options).unwrap();
                 }
             });

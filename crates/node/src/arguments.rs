@@ -15,6 +15,8 @@ pub(crate) struct Call<'a, const N: usize> {
     pub(crate) env: sys::napi_env,
     pub(crate) environment: &'a Environment,
     pub(crate) arguments: [sys::napi_value; N],
+    /// How many were given.
+    pub(crate) count_of_arguments: usize,
 }
 
 impl<const N: usize> Call<'_, N> {
@@ -102,7 +104,7 @@ pub(crate) unsafe fn call<const N: usize>(
         // SAFETY: `install` gave every callback this pointer, which is valid until the environment ends; only
         // shared references are ever made from it.
         let environment = unsafe { &*data.cast::<Environment>() };
-        body(&Call { env, environment, arguments })
+        body(&Call { env, environment, arguments, count_of_arguments: count })
     })
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn element(
     Ok(out)
 }
 
-fn set_element(
+pub(crate) fn set_element(
     env: sys::napi_env,
     array: sys::napi_value,
     index: usize,
@@ -74,7 +74,7 @@ fn each(
 }
 
 impl<const N: usize> Call<'_, N> {
-    fn array(&self, length: usize) -> Result<sys::napi_value, Failure> {
+    pub(crate) fn array(&self, length: usize) -> Result<sys::napi_value, Failure> {
         let mut out = ptr::null_mut();
         // SAFETY: `env` is the environment of the running callback.
         check(unsafe { sys::napi_create_array_with_length(self.env, length, &raw mut out) })?;

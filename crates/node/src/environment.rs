@@ -4,20 +4,34 @@ use std::cell::RefCell;
 use std::ffi::{CString, c_void};
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use napi::sys;
 
 use crate::failure::{Failure, check};
 use crate::registry::Open;
 use crate::text::TextBuffer;
-use crate::{bulk, cold, hot};
+use crate::{bulk, cold, hot, loading};
 
 /// A cache that this environment has open. JavaScript knows it by number: the place, and above it how often
 /// the place has been used, so that a number kept after `close` never means another cache.
 #[derive(Default)]
 struct Place {
     uses: u32,
-    open: Option<Arc<Open>>,
+    open: Option<Opened>,
+}
+
+/// An open cache, and the number under which it holds leases.
+pub(crate) struct Opened {
+    pub(crate) cache: Arc<Open>,
+    pub(crate) owner: u64,
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        // Whoever waits for a load of this thread may begin one of its own.
+        self.cache.cache.release(self.owner);
+    }
 }
 
 /// Places an environment has; enough that running out is a leak in the program.
@@ -37,6 +51,9 @@ pub(crate) struct Environment {
     /// For the values of calls.
     pub(crate) value: RefCell<TextBuffer>,
 }
+
+/// The next number of an owner of leases.
+static OWNERS: AtomicU64 = AtomicU64::new(1);
 
 fn number(place: usize, uses: u32) -> u64 {
     u64::from(uses) * PLACES + place as u64
@@ -58,7 +75,7 @@ impl Environment {
             all.pop();
             return Err(Failure::options("more than a million caches are open in one thread".into()));
         }
-        all[place].open = Some(open);
+        all[place].open = Some(Opened { cache: open, owner: OWNERS.fetch_add(1, Ordering::Relaxed) });
         Ok(number(place, all[place].uses))
     }
 
@@ -83,12 +100,23 @@ impl Environment {
     pub(crate) fn with<R>(
         &self,
         number: u64,
-        body: impl FnOnce(&Arc<Open>) -> Result<R, Failure>,
+        body: impl FnOnce(&Open) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        self.with_owner(number, |open, _| body(open))
+    }
+
+    /// Runs `body` with the cache of this number and the number under which it holds leases.
+    pub(crate) fn with_owner<R>(
+        &self,
+        number: u64,
+        body: impl FnOnce(&Open, u64) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
         let (place, uses) = split(number);
         let places = self.places.borrow();
         match places.all.get(place) {
-            Some(Place { uses: now, open: Some(open) }) if u64::from(*now) == uses => body(open),
+            Some(Place { uses: now, open: Some(open) }) if u64::from(*now) == uses => {
+                body(&open.cache, open.owner)
+            }
             _ => Err(Failure::closed()),
         }
     }
@@ -111,7 +139,7 @@ pub(crate) fn install(env: sys::napi_env, exports: sys::napi_value) -> napi::Res
     }));
     // SAFETY: `state` stays valid until the hook has run.
     check(unsafe { sys::napi_add_env_cleanup_hook(env, Some(release), state.cast()) }).map_err(fail)?;
-    for (name, call) in hot::CALLS.iter().chain(bulk::CALLS).chain(cold::CALLS) {
+    for (name, call) in hot::CALLS.iter().chain(bulk::CALLS).chain(loading::CALLS).chain(cold::CALLS) {
         let text = CString::new(*name).unwrap_or_default();
         let mut function = ptr::null_mut();
         // SAFETY: `name` ends in NUL; the function is never called after the environment's end, and so not

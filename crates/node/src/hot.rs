@@ -10,10 +10,35 @@ use crate::text::{TextBuffer, value_to_js};
 
 impl<const N: usize> Call<'_, N> {
     /// Runs `body` with the cache in argument 0 and the key in argument 1.
-    fn keyed<R>(&self, body: impl FnOnce(&Open, Key<'_>) -> Result<R, Failure>) -> Result<R, Failure> {
+    pub(crate) fn keyed<R>(
+        &self,
+        body: impl FnOnce(&Open, Key<'_>) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
         let mut buffer = self.environment.key.borrow_mut();
         let key = buffer.key(self.env, self.arguments[1])?;
         self.environment.with(self.cache()?, |open| body(open, key))
+    }
+
+    /// Runs `body` with the texts of the array of tags at `place`; with none, if there is no array.
+    pub(crate) fn with_tags<R>(
+        &self,
+        place: usize,
+        body: impl FnOnce(&[Key<'_>]) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        let (env, array) = (self.env, self.arguments[place]);
+        if !crate::bulk::is_array(env, array)? {
+            return body(&[]);
+        }
+        let count = crate::bulk::length(env, array)?;
+        if count > MAX_TAGS {
+            return Err(sark_cache_core::Error::TooManyTags.into());
+        }
+        let mut buffers = [const { TextBuffer::new() }; MAX_TAGS];
+        let mut tags = [Key { bytes: &[], domain: 0 }; MAX_TAGS];
+        for (index, (buffer, tag)) in buffers.iter_mut().zip(&mut tags).enumerate().take(count) {
+            *tag = buffer.key(env, crate::bulk::element(env, array, index)?)?;
+        }
+        body(&tags[..count])
     }
 
     /// The value of an entry, or `undefined`.
@@ -41,24 +66,6 @@ pub(crate) fn outcome(inserted: Inserted) -> f64 {
         Inserted::TooLarge => -1.0,
         Inserted::Fenced => -2.0,
     }
-}
-
-/// Runs `body` with the texts of an array of tags.
-fn with_tags<R>(
-    env: sys::napi_env,
-    array: sys::napi_value,
-    body: impl FnOnce(&[Key<'_>]) -> Result<R, Failure>,
-) -> Result<R, Failure> {
-    let count = crate::bulk::length(env, array)?;
-    if count > MAX_TAGS {
-        return Err(sark_cache_core::Error::TooManyTags.into());
-    }
-    let mut buffers = [const { TextBuffer::new() }; MAX_TAGS];
-    let mut tags = [Key { bytes: &[], domain: 0 }; MAX_TAGS];
-    for (index, (buffer, tag)) in buffers.iter_mut().zip(&mut tags).enumerate().take(count) {
-        *tag = buffer.key(env, crate::bulk::element(env, array, index)?)?;
-    }
-    body(&tags[..count])
 }
 
 callbacks! {
@@ -97,23 +104,23 @@ callbacks! {
         })
     }
 
-    /// `set(cache, key, value, ttl?, fence?, tags?)`: 1 for stored, 0 for a TTL of 0, -1 for too large, -2
-    /// for refused by the fence.
-    "set" set(call: 6) {
+    /// `set(cache, key, value, ttl?, fence?, tags?, grace?)`: 1 for stored, 0 for a TTL of 0, -1 for too
+    /// large, -2 for refused by the fence.
+    "set" set(call: 7) {
         let mut buffer = call.environment.value.borrow_mut();
         let value = buffer.value(call.env, call.arguments[2])?;
-        let ttl_ms = ttl(call.optional_number(3));
+        // Most calls have no more than a TTL.
+        let more = call.count_of_arguments > 4;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
-        let fence = call.optional_number(4).map(|fence| fence as u64);
+        let options = InsertOptions {
+            ttl_ms: ttl(call.optional_number(3)),
+            fence: if more { call.optional_number(4).map(|fence| fence as u64) } else { None },
+            grace_ms: if more { call.optional_number(6).map_or(0, |grace| grace as u32) } else { 0 },
+            tags: &[],
+        };
         let inserted = call.keyed(|open, key| {
-            let insert = |tags: &[Key<'_>]| {
-                Ok(open.cache.insert(key, value, InsertOptions { ttl_ms, fence, tags })?)
-            };
-            if crate::bulk::is_array(call.env, call.arguments[5])? {
-                with_tags(call.env, call.arguments[5], insert)
-            } else {
-                insert(&[])
-            }
+            let insert = |tags: &[Key<'_>]| Ok(open.cache.insert(key, value, InsertOptions { tags, ..options })?);
+            if more { call.with_tags(5, insert) } else { insert(&[]) }
         })?;
         call.double(outcome(inserted))
     }
@@ -122,13 +129,8 @@ callbacks! {
     "permits" permits(call: 4) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
         let fence = call.number(2)? as u64;
-        let permitted = call.keyed(|open, key| {
-            if crate::bulk::is_array(call.env, call.arguments[3])? {
-                with_tags(call.env, call.arguments[3], |tags| Ok(open.cache.permits(key, fence, tags)))
-            } else {
-                Ok(open.cache.permits(key, fence, &[]))
-            }
-        })?;
+        let permitted =
+            call.keyed(|open, key| call.with_tags(3, |tags| Ok(open.cache.permits(key, fence, tags))))?;
         call.boolean(permitted)
     }
 

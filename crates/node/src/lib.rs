@@ -11,6 +11,7 @@ mod cold;
 mod environment;
 mod failure;
 mod hot;
+mod loading;
 mod registry;
 mod text;
 
@@ -26,7 +27,7 @@ use napi_derive::napi;
 #[napi]
 #[must_use]
 pub fn abi() -> u32 {
-    1
+    2
 }
 
 /// The bytes charged for an entry beyond its key and its value.
