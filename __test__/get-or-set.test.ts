@@ -82,7 +82,7 @@ describe.each(engines)('getOrSet on the %s engine', (engine) => {
       signal = context.signal
       return new Promise<number>(() => {})
     }
-    const waiting = [1, 2].map(() => cache.getOrSet('k', never, { timeout: 20 }))
+    const waiting = [1, 2].map(() => cache.getOrSet('k', never, { hardTimeout: 20 }))
     for (const result of await Promise.allSettled(waiting)) {
       expect(result).toMatchObject({ status: 'rejected', reason: { code: 'ERR_CACHE_LOAD_TIMEOUT' } })
     }
@@ -93,7 +93,7 @@ describe.each(engines)('getOrSet on the %s engine', (engine) => {
   it('does not store what comes after its time-out', async () => {
     using cache = open<number>()
     const gate = deferred<number>()
-    await expect(cache.getOrSet('k', () => gate.promise, { timeout: 5 })).rejects.toThrow('5 ms')
+    await expect(cache.getOrSet('k', () => gate.promise, { hardTimeout: 5 })).rejects.toThrow('5 ms')
     gate.resolve(1)
     await sleep(5)
     expect(cache.has('k')).toBe(false)
@@ -216,7 +216,7 @@ describe.each(engines)('getOrSet on the %s engine', (engine) => {
     await expect(cache.getOrSet(5 as never, load)).rejects.toThrow(TypeError)
     await expect(cache.getOrSet('k', 5 as never)).rejects.toThrow(TypeError)
     await expect(cache.getOrSet('k', load, { ttl: -1 })).rejects.toThrow(RangeError)
-    await expect(cache.getOrSet('k', load, { timeout: Number.NaN })).rejects.toThrow(RangeError)
+    await expect(cache.getOrSet('k', load, { hardTimeout: Number.NaN })).rejects.toThrow(RangeError)
     await expect(cache.getOrSet('k', load, { tags: [5 as never] })).rejects.toThrow(TypeError)
     expect(load).not.toHaveBeenCalled()
   })

@@ -3,15 +3,15 @@ import {
   type EngineKind,
   type EngineSettings,
   type EngineStats,
-  MAX_TAGS,
   Outcome,
   type PurgeSlice,
-  type Stored,
 } from './engine/engine.js'
 import { purgeFor } from './engine/purge.js'
 import { openEngine } from './engine/select.js'
 import { describe, outOfRange, wrongType } from './errors.js'
-import { Flight } from './flight.js'
+import { type LoadCounts, Loader } from './loading/loader.js'
+import { checkedRequest, type GetOrSetOptions, type LoadContext } from './loading/options.js'
+import { Wakeups } from './loading/wakeups.js'
 import { type Serializer, type SerializerName, serializers } from './serializer.js'
 import {
   checkChoice,
@@ -19,6 +19,7 @@ import {
   checkFunction,
   checkKey,
   checkKeys,
+  checkTags,
   checkText,
   checkTtl,
 } from './validate.js'
@@ -72,39 +73,14 @@ export interface SetEntry<V> extends SetOptions {
   value: V
 }
 
-/** What a load is given. */
-export interface LoadContext {
-  /** Aborted when nobody waits for the load any more, and when it takes longer than `timeout`. */
-  readonly signal: AbortSignal
-  /** Always `undefined`: an expired value is not kept. */
-  readonly stale: undefined
-  /** The TTL in ms of the result, counted from the start of the load; the load may change it. */
-  ttl: number | undefined
-}
-
-/** How {@link Cache.getOrSet} loads and stores. */
-export interface GetOrSetOptions {
-  /** Ms to live, counted from the start of the load. Default: the cache's. */
-  ttl?: number
-  /** Up to 8 names under which {@link Cache.invalidateTag} finds the value. */
-  tags?: readonly string[]
-  /** Ends this caller's wait. The load goes on as long as another caller waits for it. */
-  signal?: AbortSignal
-  /**
-   * Ms after which a load that has not settled fails with `ERR_CACHE_LOAD_TIMEOUT` and its key is free
-   * again; `Infinity` never. Default: 30 000.
-   */
-  timeout?: number
-}
-
 /** How {@link Cache.wrap} names and stores results. */
-export interface WrapOptions<A extends unknown[]> extends Omit<GetOrSetOptions, 'signal'> {
+export interface WrapOptions<A extends unknown[]> extends Omit<GetOrSetOptions, 'signal' | 'status'> {
   /** The key of a call, made of its arguments. */
   key: (...args: A) => string
 }
 
 /** What happened in a cache. Shared by all threads that have it open, but for the counts of loads. */
-export interface CacheStats extends EngineStats {
+export interface CacheStats extends EngineStats, LoadCounts {
   /** `hits / (hits + misses)`, 0 before the first read. */
   hitRate: number
   /** Evictions for any reason. */
@@ -113,18 +89,7 @@ export interface CacheStats extends EngineStats {
   size: number
   /** Bytes held, counted as for `maxSize`. */
   bytes: number
-  /** Loads that this object began. */
-  loads: number
-  /** Loads of those that failed. */
-  loadErrors: number
-  /** Callers of `getOrSet` that shared a load begun by another. */
-  loadsShared: number
 }
-
-/** Loads that one call of `getOrSet` begins if each in turn is overtaken by an invalidation. */
-const ATTEMPTS = 4
-
-const DEFAULT_TIMEOUT = 30_000
 
 /**
  * A bounded cache of JSON values. A miss is `undefined`.
@@ -149,8 +114,9 @@ export class Cache<V = unknown> implements Disposable {
   readonly settings: EngineSettings
   readonly #engine: Engine
   readonly #serializer: Serializer
-  readonly #flights = new Map<string, Flight<Landing>>()
-  #loads = { loads: 0, loadErrors: 0, loadsShared: 0 }
+  readonly #wakeups: Wakeups | undefined
+  /** @internal */
+  readonly loader: Loader<V>
 
   /** @throws `RangeError` or `TypeError` naming the option; `CacheError` as `engine` and `name` say. */
   constructor(options: CacheOptions = {}) {
@@ -177,6 +143,14 @@ export class Cache<V = unknown> implements Disposable {
       },
       engine,
     )
+    // Only a cache with a name can be open in other threads.
+    this.#wakeups = name === undefined ? undefined : new Wakeups(name)
+    this.loader = new Loader({
+      engine: this.#engine,
+      encode: (value) => this.#serializer.encode(value),
+      decode: (stored) => this.#serializer.decode(stored) as V,
+      wakeups: this.#wakeups,
+    })
     this.engine = this.#engine.kind
     this.settings = this.#engine.settings
   }
@@ -352,77 +326,27 @@ export class Cache<V = unknown> implements Disposable {
   }
 
   /**
-   * The value under `key`; on a miss the result of `load`, which is stored. Calls of one thread that miss
-   * while a load for their key is under way share it, unless the key or a tag changed since it began.
+   * The value under `key`; on a miss the result of `load`, which is stored. Of all calls that miss, in
+   * whatever thread, one loads and the others wait for it, unless the key or a tag changed since it began.
    *
    * If they change during the load, the result is not stored, and the value is loaded again; after a few
    * loads that were each overtaken the last result is returned, without being stored. The TTL counts from
-   * the start of the load. An error is never stored: it reaches everyone who waits, and the next call loads
-   * again. Each caller gets a copy of its own, as from `get`.
+   * the start of the load. An error is never stored: it reaches everyone in this thread who waits, the other
+   * threads load by themselves, and the next call loads again. Each caller gets a copy of its own, as from
+   * `get`. A value past its TTL is served only if `staleWhileRevalidate` or `staleIfError` says so, and never
+   * after an invalidation.
    *
    * @throws What `load` throws; `ERR_CACHE_LOAD_TIMEOUT`; the reason of `signal`;
    * `ERR_CACHE_NOT_SERIALIZABLE` if `load` returns what cannot be stored, `undefined` included.
    */
-  async getOrSet(key: string, load: Load<V>, options: GetOrSetOptions = {}): Promise<V> {
-    checkKey(key)
-    checkFunction(load, 'load')
-    const { ttl, tags, signal, timeout = DEFAULT_TIMEOUT } = options
-    if (ttl !== undefined) checkTtl(ttl)
-    if (tags !== undefined) checkTags(tags)
-    checkTtl(timeout, 'timeout')
-    signal?.throwIfAborted()
-    const hit = this.get(key)
-    // `null` is a value.
-    return hit === undefined ? this.loadMissing(key, load, { ttl, tags, signal, timeout }) : hit
-  }
-
-  /**
-   * `getOrSet` for arguments that were checked and a key that was not found.
-   *
-   * @internal
-   */
-  async loadMissing(key: string, load: Load<V>, options: LoadOptions): Promise<V> {
-    for (let attempt = 1; ; attempt++) {
-      let flight = this.#flights.get(key)
-      if (flight?.isAborted === false && this.#engine.permits(key, flight.fence, flight.tags)) {
-        this.#loads.loadsShared++
-      } else {
-        flight = this.#takeOff(key, load, options)
-      }
-      const { stored, isFenced } = await flight.wait(options.signal)
-      if (!isFenced || attempt === ATTEMPTS) return this.#serializer.decode(stored) as V
-      const newer = this.get(key)
-      if (newer !== undefined) return newer
-    }
-  }
-
-  /** Begins a load, to which later callers for `key` come. */
-  #takeOff(key: string, load: Load<V>, { ttl, tags, timeout, onOutcome }: LoadOptions): Flight<Landing> {
-    const start = performance.now()
-    const fence = this.#engine.fence()
-    this.#loads.loads++
-    const work = async (signal: AbortSignal): Promise<Landing> => {
-      try {
-        const context: LoadContext = { signal, stale: undefined, ttl: ttl ?? this.settings.ttl }
-        const stored = this.#serializer.encode(await load(context))
-        const life = context.ttl ?? this.settings.ttl
-        checkTtl(life)
-        // Whoever waited has been told of the end already, and a newer load may be under way.
-        if (signal.aborted) return { stored, isFenced: true }
-        const left = life === Infinity ? Infinity : Math.floor(life - (performance.now() - start))
-        const outcome = this.#engine.set(key, stored, Math.max(0, left), fence, tags)
-        onOutcome?.(outcome)
-        return { stored, isFenced: outcome === Outcome.Fenced }
-      } catch (error) {
-        this.#loads.loadErrors++
-        throw error
-      }
-    }
-    const flight = new Flight(fence, tags, timeout, work, (ended) => {
-      if (this.#flights.get(key) === ended) this.#flights.delete(key)
-    })
-    this.#flights.set(key, flight)
-    return flight
+  async getOrSet(
+    key: string,
+    load: (context: LoadContext<V>) => V | Promise<V>,
+    options: GetOrSetOptions = {},
+  ): Promise<V> {
+    const request = checkedRequest(key, load, options)
+    request.signal?.throwIfAborted()
+    return this.loader.getOrSet(request)
   }
 
   /**
@@ -452,42 +376,25 @@ export class Cache<V = unknown> implements Disposable {
       evictions: stats.evictionsByMax + stats.evictionsByMaxSize,
       size: this.size,
       bytes: this.bytes,
-      ...this.#loads,
+      ...this.loader.counts,
     }
   }
 
   /** Starts the statistics from zero, for all threads that have the cache open. */
   resetStats(): void {
     this.#engine.resetStats()
-    this.#loads = { loads: 0, loadErrors: 0, loadsShared: 0 }
+    this.loader.resetCounts()
   }
 
   /** Lets go of the cache; the last one to do so frees its memory. Does nothing the second time. */
   close(): void {
     this.#engine.close()
+    this.#wakeups?.close()
   }
 
   [Symbol.dispose](): void {
     this.close()
   }
-}
-
-type Load<V> = (context: LoadContext) => V | Promise<V>
-
-interface LoadOptions {
-  readonly ttl?: number | undefined
-  readonly tags?: readonly string[] | undefined
-  readonly signal?: AbortSignal | undefined
-  readonly timeout: number
-  /** Told what became of the result, where it came to storing it. */
-  readonly onOutcome?: (outcome: number) => void
-}
-
-/** What a load came to. */
-interface Landing {
-  readonly stored: Stored
-  /** Whether an invalidation overtook it. */
-  readonly isFenced: boolean
 }
 
 interface Resolved {
@@ -516,10 +423,4 @@ function resolve(options: number | SetOptions): Resolved {
   }
   if (Number.isNaN(expiresAt)) throw outOfRange('expiresAt must not be NaN')
   return { ttl: Math.max(0, expiresAt - Date.now()), fence, tags }
-}
-
-function checkTags(tags: unknown, most = MAX_TAGS): void {
-  if (!Array.isArray(tags)) throw wrongType(`tags must be an array of strings, not ${describe(tags)}`)
-  if (tags.length > most) throw outOfRange(`an entry takes at most ${most} tags, not ${tags.length}`)
-  for (const tag of tags) checkText(tag, 'a tag')
 }

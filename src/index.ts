@@ -2,8 +2,6 @@ export {
   Cache,
   type CacheOptions,
   type CacheStats,
-  type GetOrSetOptions,
-  type LoadContext,
   type SetEntry,
   type SetOptions,
   type WrapOptions,
@@ -18,10 +16,13 @@ export {
 export { isRustCacheAvailable, rustCacheLoadError } from './engine/binding.js'
 export type { EngineKind, EngineSettings, EngineStats, PurgeSlice } from './engine/engine.js'
 export { CacheError, type CacheErrorCode } from './errors.js'
+export type { GetOrSetOptions, LoadContext, LoadStatus } from './loading/options.js'
 export type { Latency, PolicyMetrics } from './policy/metrics.js'
 export {
+  type DecideOptions,
   type Decision,
   type Evaluate,
+  type EvaluationContext,
   PolicyCache,
   type PolicyCacheOptions,
   type PolicyEntry,

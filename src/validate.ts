@@ -1,3 +1,4 @@
+import { MAX_TAGS } from './engine/engine.js'
 import { describe, outOfRange, wrongType } from './errors.js'
 
 /** Throws unless `key` is a string. */
@@ -45,4 +46,11 @@ export function checkChoice<T extends string>(
   if (!choices.includes(value as T)) {
     throw outOfRange(`${name} must be one of ${choices.join(', ')}, not ${describe(value)}`)
   }
+}
+
+/** Throws unless `tags` is an array of no more than `most` strings. */
+export function checkTags(tags: unknown, most = MAX_TAGS): asserts tags is readonly string[] {
+  if (!Array.isArray(tags)) throw wrongType(`tags must be an array of strings, not ${describe(tags)}`)
+  if (tags.length > most) throw outOfRange(`an entry takes at most ${most} tags, not ${tags.length}`)
+  for (const tag of tags) checkText(tag, 'a tag')
 }

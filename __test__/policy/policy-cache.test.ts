@@ -82,13 +82,13 @@ describe.each(engines)('PolicyCache on the %s engine', (engine) => {
     await decisions.set(asked, allow)
     expect(left()).toBeGreaterThan(ttl - 1_000)
     expect(left()).toBeLessThanOrEqual(ttl)
-    await decisions.decide(asked, () => allow)
+    await decisions.decide(asked, { evaluate: () => allow })
     expect(store.size).toBe(1)
     await decisions.set(asked, deny)
     expect(left()).toBeGreaterThan(29_000)
     expect(left()).toBeLessThanOrEqual(30_000)
     await decisions.clear()
-    await decisions.decide(asked, () => allow)
+    await decisions.decide(asked, { evaluate: () => allow })
     expect(left()).toBeGreaterThan(ttl - 1_000)
     expect(left()).toBeLessThanOrEqual(ttl)
   })
@@ -134,13 +134,13 @@ describe.each(engines)('PolicyCache on the %s engine', (engine) => {
     })
     await expect(decisions.decide(query())).rejects.toBe(broken)
     for (const wrong of [undefined, null, true, {}, { allowed: 'yes' }, { allow: true }]) {
-      await expect(decisions.decide(query(), () => wrong as never)).rejects.toThrow(TypeError)
+      await expect(decisions.decide(query(), { evaluate: () => wrong as never })).rejects.toThrow(TypeError)
     }
-    await expect(decisions.decide(query(), () => new Promise(() => {}))).rejects.toMatchObject({
+    await expect(decisions.decide(query(), { evaluate: () => new Promise(() => {}) })).rejects.toMatchObject({
       code: 'ERR_CACHE_LOAD_TIMEOUT',
     })
     expect(await decisions.size()).toBe(0)
-    expect(await decisions.decide(query(), () => allow)).toEqual(allow)
+    expect(await decisions.decide(query(), { evaluate: () => allow })).toEqual(allow)
     expect(decisions.getMetrics().errors).toBe(7)
     await expect(open().decide(query())).rejects.toThrow('evaluate')
   })
@@ -156,10 +156,10 @@ describe.each(engines)('PolicyCache on the %s engine', (engine) => {
       })
       return seen
     }
-    const pending = decisions.decide(query(), slow)
+    const pending = decisions.decide(query(), { evaluate: slow })
     truth = deny
     await decisions.invalidate({ user: 'alice' })
-    expect(await decisions.decide(query(), async () => truth)).toEqual(deny)
+    expect(await decisions.decide(query(), { evaluate: async () => truth })).toEqual(deny)
     release()
     expect(await pending).toEqual(deny)
     expect(await decisions.get(query())).toEqual(deny)
@@ -251,7 +251,7 @@ describe.each(engines)('PolicyCache on the %s engine', (engine) => {
       await expect(decisions.set(wrong, allow)).rejects.toThrow()
       await expect(decisions.delete(wrong)).rejects.toThrow()
       await expect(decisions.getMany([query(), wrong])).rejects.toThrow()
-      await expect(decisions.decide(wrong, () => allow)).rejects.toThrow()
+      await expect(decisions.decide(wrong, { evaluate: () => allow })).rejects.toThrow()
     }
     for (const wrong of [null, true, {}, { allowed: 1 }] as never[]) {
       await expect(

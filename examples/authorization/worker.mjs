@@ -16,7 +16,7 @@ const BATCH = 64
 
 const ways = {
   uncached: async (asked) => evaluate(directory, asked),
-  cached: (asked) => decisions.decide(asked.query, () => evaluate(directory, asked)),
+  cached: (asked) => decisions.decide(asked.query, { evaluate: () => evaluate(directory, asked) }),
 }
 
 /** Answers this thread's share of the requests, for at most `ms`. */

@@ -4,7 +4,7 @@ import { CacheError } from '../errors.js'
 import type { EngineSettings, EngineStats, Stored } from './engine.js'
 
 /** The ABI of the native binary that this code was written for. */
-export const ABI = 1
+export const ABI = 2
 
 type Tags = readonly string[] | undefined
 
@@ -26,7 +26,15 @@ export interface Binding {
   peek(cache: number, key: string): Stored | undefined
   take(cache: number, key: string): Stored | undefined
   has(cache: number, key: string): boolean
-  set(cache: number, key: string, value: Stored, ttl?: number, fence?: number, tags?: Tags): number
+  set(
+    cache: number,
+    key: string,
+    value: Stored,
+    ttl?: number,
+    fence?: number,
+    tags?: Tags,
+    grace?: number,
+  ): number
   delete(cache: number, key: string): boolean
   remainingTtl(cache: number, key: string): number
   getMany(cache: number, keys: readonly string[]): (Stored | undefined)[]
@@ -45,6 +53,10 @@ export interface Binding {
   bytes(cache: number): number
   fence(cache: number): number
   permits(cache: number, key: string, fence: number, tags?: Tags): boolean
+  claim(cache: number, key: string, timeout: number, tags?: Tags): [number, number] | undefined
+  settle(cache: number, key: string, lease: number): boolean
+  leases(cache: number): number
+  getStale(cache: number, key: string): [Stored, number] | undefined
   invalidateTag(cache: number, tag: string): void
   stats(cache: number): EngineStats
   resetStats(cache: number): void

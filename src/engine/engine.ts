@@ -91,8 +91,18 @@ export interface Engine {
   peek(key: string): Stored | undefined
   take(key: string): Stored | undefined
   has(key: string): boolean
-  /** Stores a value. `ttl` in ms; `undefined` takes the default. Returns an {@link Outcome}. */
-  set(key: string, value: Stored, ttl?: number, fence?: number, tags?: readonly string[]): number
+  /**
+   * Stores a value. `ttl` in ms; `undefined` takes the default. For `grace` ms after it `getStale` still
+   * finds the value. Returns an {@link Outcome}.
+   */
+  set(
+    key: string,
+    value: Stored,
+    ttl?: number,
+    fence?: number,
+    tags?: readonly string[],
+    grace?: number,
+  ): number
   delete(key: string): boolean
   /** In ms; `Infinity` for an entry that does not expire, 0 for none. */
   remainingTtl(key: string): number
@@ -115,6 +125,18 @@ export interface Engine {
   fence(): number
   /** Whether a load begun at `fence` may still be shared and stored. */
   permits(key: string, fence: number, tags?: readonly string[]): boolean
+  /**
+   * Asks for the load of a value. `undefined` while another load of it is under way that nothing has
+   * overtaken; else the lease, which lasts until it is settled and at most `timeout` ms, and the fence of
+   * the load.
+   */
+  claim(key: string, timeout: number, tags?: readonly string[]): [lease: number, fence: number] | undefined
+  /** Ends a lease; says whether somebody was refused the load meanwhile. */
+  settle(key: string, lease: number): boolean
+  /** How many loads are under way. */
+  leases(): number
+  /** The value under `key`, its TTL passed or not, and for how many ms it has been stale; 0 if it is not. */
+  getStale(key: string): [value: Stored, staleMs: number] | undefined
   invalidateTag(tag: string): void
   stats(): EngineStats
   resetStats(): void

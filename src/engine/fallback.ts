@@ -11,10 +11,14 @@ import {
   type PurgeSlice,
   type Stored,
 } from './engine.js'
+import { Leases } from './leases.js'
 import { Versions } from './versions.js'
 
 /** The bytes charged for an entry beyond its key and value, the same as in the native engine. */
 export const ENTRY_OVERHEAD = 112
+
+/** The longest grace in ms, as in the native engine. */
+const MAX_GRACE = 2 ** 32 - 1
 
 /** The largest `max` for which the `lru-cache` package may set memory aside. */
 const PREALLOCATED = 2 ** 20
@@ -23,7 +27,9 @@ interface Entry {
   readonly key: string
   readonly value: Stored
   readonly size: number
-  /** The ms of the clock from which on the entry is expired; `Infinity` for one that does not expire. */
+  /** The ms of the clock from which on the entry is stale; `Infinity` for one that does not expire. */
+  readonly freshUntil: number
+  /** The ms of the clock from which on the entry is gone, its grace included. */
   readonly deadline: number
   readonly fence: number
   readonly tags: readonly string[] | undefined
@@ -57,6 +63,7 @@ class Store {
   readonly settings: EngineSettings
   readonly format: number
   readonly versions = new Versions()
+  readonly leases = new Leases()
   readonly now: () => number
   stats = noStats()
   users = 0
@@ -114,24 +121,30 @@ class Store {
   }
 
   #isReadable(entry: Entry): boolean {
-    return entry.deadline > this.now() && !this.#isInvalidated(entry)
+    return entry.freshUntil > this.now() && !this.#isInvalidated(entry)
   }
 
   /** What the removal of an entry by its key counts as. */
   #removal(entry: Entry): 'expirations' | 'invalidations' | 'deletes' {
-    if (entry.deadline <= this.now()) return 'expirations'
+    if (entry.freshUntil <= this.now()) return 'expirations'
     return this.#isInvalidated(entry) ? 'invalidations' : 'deletes'
   }
 
-  /** The readable entry under `key`; one that may not be read any more is removed. */
-  find(key: string): Entry | undefined {
+  /** The entry under `key`, stale or not; one that can not be read any more is removed. */
+  kept(key: string): Entry | undefined {
     const entry = this.#entries.peek(key)
     if (entry === undefined) return undefined
-    const removal = this.#removal(entry)
-    if (removal === 'deletes') return entry
+    const isExpired = entry.deadline <= this.now()
+    if (!isExpired && !this.#isInvalidated(entry)) return entry
     this.#entries.delete(key)
-    this.stats[removal]++
+    this.stats[isExpired ? 'expirations' : 'invalidations']++
     return undefined
+  }
+
+  /** The readable entry under `key`. */
+  find(key: string): Entry | undefined {
+    const entry = this.kept(key)
+    return entry !== undefined && entry.freshUntil > this.now() ? entry : undefined
   }
 
   use(key: string): Entry | undefined {
@@ -161,6 +174,7 @@ class Store {
     ttl: number | undefined,
     fence: number | undefined,
     tags: readonly string[] | undefined,
+    grace: number | undefined,
   ): number {
     if (fence !== undefined && !this.versions.permits(fence, key, tags)) {
       this.stats.fenced++
@@ -169,7 +183,9 @@ class Store {
     const { max, maxSize, maxEntrySize } = this.settings
     const life = ttl ?? this.settings.ttl
     const valueSize = typeof value === 'string' ? textSize(value) : value.byteLength
-    const size = textSize(key) + valueSize + 4 * (tags?.length ?? 0) + ENTRY_OVERHEAD
+    const kept = life === Infinity || grace === undefined ? 0 : Math.min(Math.floor(grace), MAX_GRACE)
+    const words = (tags?.length ?? 0) + (kept === 0 ? 0 : 1)
+    const size = textSize(key) + valueSize + 4 * words + ENTRY_OVERHEAD
     const fits = size <= Math.min(maxEntrySize, maxSize)
     if (life === 0 || !fits) {
       this.remove(key)
@@ -178,16 +194,18 @@ class Store {
       return Outcome.TooLarge
     }
     const sequence = this.versions.changeKey(key)
+    const freshUntil = this.now() + Math.ceil(life)
     const entry: Entry = {
       key,
       value: typeof value === 'string' ? value : new Uint8Array(value),
       size,
-      deadline: this.now() + Math.ceil(life),
+      freshUntil,
+      deadline: freshUntil + kept,
       fence: fence ?? sequence,
       tags: tags === undefined || tags.length === 0 ? undefined : [...tags],
     }
     const old = this.#entries.peek(key)
-    if (old !== undefined && old.deadline <= this.now()) this.stats.expirations++
+    if (old !== undefined && old.freshUntil <= this.now()) this.stats.expirations++
     this.#makeRoom(old, size, max, maxSize)
     this.#entries.set(key, entry, { size })
     this.stats.sets++
@@ -309,8 +327,15 @@ export class FallbackEngine implements Engine {
     return this.#store.find(key) !== undefined
   }
 
-  set(key: string, value: Stored, ttl?: number, fence?: number, tags?: readonly string[]): number {
-    return this.#store.set(key, value, ttl, fence, tags)
+  set(
+    key: string,
+    value: Stored,
+    ttl?: number,
+    fence?: number,
+    tags?: readonly string[],
+    grace?: number,
+  ): number {
+    return this.#store.set(key, value, ttl, fence, tags, grace)
   }
 
   delete(key: string): boolean {
@@ -319,7 +344,7 @@ export class FallbackEngine implements Engine {
 
   remainingTtl(key: string): number {
     const entry = this.#store.find(key)
-    return entry === undefined ? 0 : entry.deadline - this.#store.now()
+    return entry === undefined ? 0 : entry.freshUntil - this.#store.now()
   }
 
   getMany(keys: readonly string[]): (Stored | undefined)[] {
@@ -377,6 +402,28 @@ export class FallbackEngine implements Engine {
     return this.#store.versions.permits(fence, key, tags)
   }
 
+  claim(key: string, timeout: number, tags?: readonly string[]): [number, number] | undefined {
+    const { leases, versions } = this.#store
+    const now = this.#store.now()
+    const lease = leases.claim({ key, owner: this, now, ends: now + timeout, tags }, versions)
+    return lease === undefined ? undefined : [lease, versions.now]
+  }
+
+  settle(key: string, lease: number): boolean {
+    return this.#store.leases.settle(key, lease)
+  }
+
+  leases(): number {
+    return this.#store.leases.size
+  }
+
+  getStale(key: string): [Stored, number] | undefined {
+    const entry = this.#store.kept(key)
+    if (entry === undefined) return undefined
+    const late = this.#store.now() - entry.freshUntil
+    return [out(entry) as Stored, late < 0 ? 0 : Math.max(1, late)]
+  }
+
   invalidateTag(tag: string): void {
     this.#store.versions.invalidateTag(tag)
   }
@@ -393,6 +440,7 @@ export class FallbackEngine implements Engine {
     const store = this.#open
     if (store === undefined) return
     this.#open = undefined
+    store.leases.release(this)
     if (--store.users === 0 && this.#name !== undefined) named.delete(this.#name)
   }
 }

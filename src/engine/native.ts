@@ -51,8 +51,21 @@ export class NativeEngine implements Engine {
     return this.#binding.has(this.#cache, key)
   }
 
-  set(key: string, value: Stored, ttl?: number, fence?: number, tags?: readonly string[]): number {
-    return this.#binding.set(this.#cache, key, value, ttl, fence, tags)
+  set(
+    key: string,
+    value: Stored,
+    ttl?: number,
+    fence?: number,
+    tags?: readonly string[],
+    grace?: number,
+  ): number {
+    // The native side looks at no more arguments than it is given.
+    if (fence === undefined && tags === undefined && grace === undefined) {
+      return ttl === undefined
+        ? this.#binding.set(this.#cache, key, value)
+        : this.#binding.set(this.#cache, key, value, ttl)
+    }
+    return this.#binding.set(this.#cache, key, value, ttl, fence, tags, grace)
   }
 
   delete(key: string): boolean {
@@ -129,6 +142,22 @@ export class NativeEngine implements Engine {
 
   permits(key: string, fence: number, tags?: readonly string[]): boolean {
     return this.#binding.permits(this.#cache, key, fence, tags)
+  }
+
+  claim(key: string, timeout: number, tags?: readonly string[]): [number, number] | undefined {
+    return this.#binding.claim(this.#cache, key, timeout, tags)
+  }
+
+  settle(key: string, lease: number): boolean {
+    return this.#binding.settle(this.#cache, key, lease)
+  }
+
+  leases(): number {
+    return this.#binding.leases(this.#cache)
+  }
+
+  getStale(key: string): [Stored, number] | undefined {
+    return this.#binding.getStale(this.#cache, key)
   }
 
   invalidateTag(tag: string): void {

@@ -15,11 +15,14 @@ export interface PolicyMetrics {
   hits: number
   /** Reads that found nothing. */
   misses: number
-  /** `hits / (hits + misses)`, 0 before the first read. */
+  /**
+   * The part of all reads that was answered from the cache, stale answers included; 0 before the first. A
+   * stale answer counts as a miss and as stale.
+   */
   hitRate: number
-  /** Stale decisions served; always 0: none is kept. */
+  /** Reads answered with a decision past its TTL, because the options allow it. */
   stale: number
-  /** Decisions loaded ahead of their expiry; always 0: it is not done. */
+  /** Evaluations of those that were begun behind the scenes, while a decision was served. */
   refreshes: number
   /** Decisions stored. */
   sets: number
@@ -42,6 +45,7 @@ export interface PolicyMetrics {
 export const COUNTERS = [
   'hits',
   'misses',
+  'stale',
   'sets',
   'evaluations',
   'errors',
@@ -81,13 +85,11 @@ export class MetricsRecorder {
     this.#counts[counter]++
   }
 
-  read(): PolicyMetrics {
-    const { hits, misses } = this.#counts
+  read(): Omit<PolicyMetrics, 'refreshes'> {
+    const { hits, misses, stale } = this.#counts
     return {
       ...this.#counts,
-      hitRate: hits + misses === 0 ? 0 : hits / (hits + misses),
-      stale: 0,
-      refreshes: 0,
+      hitRate: hits + misses === 0 ? 0 : (hits + stale) / (hits + misses),
       getLatency: this.get.read(),
       setLatency: this.set.read(),
       evaluationLatency: this.evaluation.read(),

@@ -1,7 +1,14 @@
-import { Cache, type CacheOptions, type LoadContext } from '../cache.js'
+import { Cache, type CacheOptions } from '../cache.js'
 import { type EngineKind, Outcome, type PurgeSlice } from '../engine/engine.js'
-import { describe, wrongType } from '../errors.js'
-import { checkFunction, checkText, checkTtl } from '../validate.js'
+import { CacheError, describe, wrongType } from '../errors.js'
+import type { Request } from '../loading/loader.js'
+import {
+  checkedRequest,
+  type GetOrSetOptions,
+  type LoadContext,
+  type LoadStatus,
+} from '../loading/options.js'
+import { checkChoice, checkFunction, checkText, checkTtl } from '../validate.js'
 import { MetricsRecorder, type PolicyMetrics } from './metrics.js'
 import {
   checkQuery,
@@ -17,17 +24,25 @@ import { DecisionTtl, type SensitivityTtls } from './ttl.js'
 /** An answer to a {@link PolicyQuery}. Whatever else it holds must be JSON. */
 export interface Decision {
   readonly allowed: boolean
+  /** The revision of the data that it was made from, where the caller counts them; larger is newer. */
+  readonly revision?: number
+}
+
+/** What an evaluation is given besides the query. */
+export interface EvaluationContext {
+  /** Aborted when nobody waits for the decision any more, and when it takes too long. */
+  readonly signal: AbortSignal
+  /** The revision of the data that the decision must be made from at least. */
+  readonly minRevision: number | undefined
 }
 
 /** Finds a decision. It must not make one up: if it cannot tell, it throws. */
-export type Evaluate<D extends Decision> = (
-  query: PolicyQuery,
-  context: { readonly signal: AbortSignal },
-) => D | Promise<D>
+export type Evaluate<D extends Decision> = (query: PolicyQuery, context: EvaluationContext) => D | Promise<D>
 
 /** Options of a {@link PolicyCache}. */
 export interface PolicyCacheOptions<D extends Decision>
-  extends Pick<CacheOptions, 'name' | 'max' | 'maxSize' | 'engine'> {
+  extends Pick<CacheOptions, 'name' | 'max' | 'maxSize' | 'engine'>,
+    Pick<GetOrSetOptions, 'staleWhileRevalidate' | 'staleIfError' | 'refreshAhead' | 'ttlJitter'> {
   /** Finds the decisions that `decide` and `preload` do not find in the cache. */
   evaluate?: Evaluate<D>
   /** Keeps the keys of several policy caches of one name apart. Default: `default`. */
@@ -43,6 +58,23 @@ export interface PolicyCacheOptions<D extends Decision>
   denyTtl?: number
   /** Ms after which an evaluation fails with `ERR_CACHE_LOAD_TIMEOUT`. Default: 30 000. */
   timeout?: number
+}
+
+/** How one decision is found. */
+export interface DecideOptions<D extends Decision> {
+  /** Finds the decision, instead of the one in the options of the cache. */
+  evaluate?: Evaluate<D>
+  /** `bypass` evaluates whatever is cached, and stores the result. Default: `cached`. */
+  freshness?: 'cached' | 'bypass'
+  /**
+   * The revision that the caller has seen: a decision of an older one, or of none, is not served. If the
+   * evaluation itself comes to an older one, that is `ERR_POLICY_REVISION`.
+   */
+  minRevision?: number
+  /** Ends this caller's wait. */
+  signal?: AbortSignal
+  /** An object of the caller's that is told where the decision came from. */
+  status?: LoadStatus
 }
 
 /** How one decision is stored. */
@@ -101,19 +133,22 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
   readonly #space: KeySpace
   readonly #ttl: DecisionTtl
   readonly #evaluate: Evaluate<D> | undefined
-  readonly #timeout: number
+  readonly #loading: GetOrSetOptions
   readonly #metrics = new MetricsRecorder()
 
   constructor(options: PolicyCacheOptions<D> = {}) {
-    const { evaluate, namespace = 'default', policyRevision = '0', ttl, denyTtl, timeout = 30_000 } = options
+    const { evaluate, namespace = 'default', policyRevision = '0', ttl, denyTtl, timeout } = options
     if (evaluate !== undefined) checkFunction(evaluate, 'evaluate')
     checkText(namespace, 'namespace')
     checkText(policyRevision, 'policyRevision')
-    checkTtl(timeout, 'timeout')
     this.#space = { namespace, policyRevision }
     this.#ttl = new DecisionTtl(ttl, denyTtl)
     this.#evaluate = evaluate
-    this.#timeout = timeout
+    const { staleWhileRevalidate = 0, staleIfError = 0, refreshAhead = 0, ttlJitter = 0 } = options
+    const given = { staleWhileRevalidate, staleIfError, refreshAhead, ttlJitter }
+    this.#loading = timeout === undefined ? given : { ...given, hardTimeout: timeout }
+    // So that wrong options are refused here and not at the first query.
+    checkedRequest('', () => {}, this.#loading)
     const { name, max, maxSize, engine } = options
     this.#cache = new Cache<D>({
       ...(name === undefined ? {} : { name }),
@@ -217,36 +252,81 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
   }
 
   /**
-   * The decision for `query`, from the cache or else from `evaluate`. Queries that are equal share one
-   * evaluation.
+   * The decision for `query`, from the cache or else from an evaluation. Queries that are equal share one
+   * evaluation, in all threads.
    *
-   * @param evaluate Instead of the one in the options.
-   * @throws What `evaluate` throws, or `ERR_CACHE_LOAD_TIMEOUT`. There is never an answer from nowhere.
+   * @throws What `evaluate` throws, `ERR_CACHE_LOAD_TIMEOUT`, or `ERR_POLICY_REVISION`. There is never an
+   * answer from nowhere.
    */
-  async decide(query: PolicyQuery, evaluate: Evaluate<D> | undefined = this.#evaluate): Promise<D> {
+  async decide(query: PolicyQuery, options: DecideOptions<D> = {}): Promise<D> {
     const start = performance.now()
     checkQuery(query)
+    const { evaluate = this.#evaluate, freshness = 'cached', minRevision } = options
     checkFunction(evaluate, 'evaluate')
-    const key = keyOf(this.#space, query)
-    const cached = this.#cache.get(key)
-    this.#count(cached !== undefined)
+    checkChoice(freshness, ['cached', 'bypass'], 'freshness')
+    if (minRevision !== undefined) checkTtl(minRevision, 'minRevision')
+    options.signal?.throwIfAborted()
+    const request = this.#request(query, evaluate as Evaluate<D>, options)
+    const cached = freshness === 'bypass' ? undefined : this.#cache.get(request.key)
+    const isHit = cached !== undefined && isRecent(cached, minRevision)
+    this.#count(isHit)
     this.#metrics.get.record(start)
-    if (cached !== undefined) return cached
-    return this.#cache.loadMissing(key, (context) => this.#run(query, evaluate as Evaluate<D>, context), {
-      tags: tagsOf(this.#space, query),
-      timeout: this.#timeout,
-      onOutcome: (outcome) => {
+    if (isHit) {
+      if (request.refreshAhead > 0) {
+        const ttl = this.#ttl.of(query.sensitivity, cached.allowed)
+        this.#cache.loader.refreshIfDue({ ...request, ttl })
+      }
+      request.status.source = 'hit'
+      return cached
+    }
+    const decision = await this.#load(request, freshness === 'bypass' || cached !== undefined)
+    if (request.status.source === 'stale') this.#metrics.count('stale')
+    if (isRecent(decision, minRevision)) return decision
+    // It was shared with somebody who asked for less.
+    const anew = await this.#load(request, true)
+    if (isRecent(anew, minRevision)) return anew
+    const found = anew.revision ?? 'none'
+    throw new CacheError(
+      'ERR_POLICY_REVISION',
+      `revision ${minRevision} is needed, and the decision has ${found}`,
+    )
+  }
+
+  async #load(request: Request<D>, isFresh: boolean): Promise<D> {
+    return isFresh ? this.#cache.loader.loadFresh(request) : this.#cache.loader.loadMissing(request)
+  }
+
+  #request(query: PolicyQuery, evaluate: Evaluate<D>, options: DecideOptions<D>) {
+    const { minRevision, signal, status = {} } = options
+    const space = this.#space
+    let tags: string[] | undefined
+    const load = (context: LoadContext<D>) => this.#run(query, evaluate, minRevision, context)
+    return {
+      ...checkedRequest(keyOf(space, query), load, this.#loading),
+      // Made on a miss only: that takes longer than to find a decision.
+      get tags() {
+        tags ??= tagsOf(space, query)
+        return tags
+      },
+      signal,
+      status,
+      onOutcome: (outcome: number) => {
         if (outcome === Outcome.Stored) this.#metrics.count('sets')
         else if (outcome === Outcome.Fenced) this.#metrics.count('fenced')
       },
-    })
+    }
   }
 
-  async #run(query: PolicyQuery, evaluate: Evaluate<D>, context: LoadContext): Promise<D> {
+  async #run(
+    query: PolicyQuery,
+    evaluate: Evaluate<D>,
+    minRevision: number | undefined,
+    context: LoadContext<D>,
+  ): Promise<D> {
     const start = performance.now()
     this.#metrics.count('evaluations')
     try {
-      const decision = await evaluate(query, { signal: context.signal })
+      const decision = await evaluate(query, { signal: context.signal, minRevision })
       checkDecision(decision)
       context.ttl = this.#ttl.of(query.sensitivity, decision.allowed)
       return decision
@@ -280,7 +360,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
           continue
         }
         try {
-          await this.decide(query, evaluate)
+          await this.decide(query, { evaluate: evaluate as Evaluate<D> })
           result.loaded++
         } catch (error) {
           result.failed.push({ query, error })
@@ -308,12 +388,13 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
 
   /** What happened in this object. */
   getMetrics(): PolicyMetrics {
-    return this.#metrics.read()
+    return { ...this.#metrics.read(), refreshes: this.#cache.loader.counts.refreshes }
   }
 
   /** Starts the metrics from zero. */
   resetMetrics(): void {
     this.#metrics.reset()
+    this.#cache.loader.resetCounts()
   }
 
   /** Whether the cache can be used. Changes nothing: no entry, no order, no count. */
@@ -341,4 +422,13 @@ function checkDecision(decision: Decision): void {
   if (typeof decision !== 'object' || decision === null || typeof decision.allowed !== 'boolean') {
     throw wrongType('a decision must be an object whose field allowed is true or false')
   }
+  const { revision } = decision
+  if (revision !== undefined && (typeof revision !== 'number' || Number.isNaN(revision))) {
+    throw wrongType(`the revision of a decision must be a number, not ${describe(revision)}`)
+  }
+}
+
+/** Whether a decision was made from data of `revision` at least. */
+function isRecent({ revision }: Decision, least: number | undefined): boolean {
+  return least === undefined || (revision !== undefined && revision >= least)
 }

@@ -1,0 +1,57 @@
+import type { Versions } from './versions.js'
+
+interface Lease {
+  readonly number: number
+  readonly owner: object
+  readonly fence: number
+  readonly tags: readonly string[] | undefined
+  /** The ms of the clock at which it ends by itself. */
+  readonly ends: number
+  /** Whether somebody was told to wait. */
+  awaited: boolean
+}
+
+/** A claim to a load. */
+interface Claim {
+  readonly key: string
+  /** Whoever loads; all its leases can be ended together. */
+  readonly owner: object
+  readonly now: number
+  readonly ends: number
+  readonly tags: readonly string[] | undefined
+}
+
+/** The loads of the fallback engine that are under way: at most one a key that nothing has overtaken. */
+export class Leases {
+  readonly #leases = new Map<string, Lease>()
+  #last = 0
+
+  /** The number of a new lease, or `undefined` while another one holds. */
+  claim({ key, owner, now, ends, tags }: Claim, versions: Versions): number | undefined {
+    const held = this.#leases.get(key)
+    if (held !== undefined && now < held.ends && versions.permits(held.fence, key, held.tags)) {
+      held.awaited = true
+      return undefined
+    }
+    const number = ++this.#last
+    this.#leases.set(key, { number, owner, fence: versions.now, tags, ends, awaited: false })
+    return number
+  }
+
+  /** Ends a lease, and says whether somebody waits. One that has been taken over stays. */
+  settle(key: string, number: number): boolean {
+    const lease = this.#leases.get(key)
+    if (lease?.number !== number) return false
+    this.#leases.delete(key)
+    return lease.awaited
+  }
+
+  /** Ends all leases of an owner. */
+  release(owner: object): void {
+    for (const [key, lease] of this.#leases) if (lease.owner === owner) this.#leases.delete(key)
+  }
+
+  get size(): number {
+    return this.#leases.size
+  }
+}

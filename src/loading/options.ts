@@ -1,0 +1,103 @@
+import { outOfRange, wrongType } from '../errors.js'
+import { checkFunction, checkKey, checkTags, checkTtl } from '../validate.js'
+import type { Request } from './loader.js'
+
+/** What a load is given. It may change what is not read-only; that then holds for its result. */
+export interface LoadContext<V = unknown> {
+  /** Aborted when nobody waits for the load any more, and when it takes longer than `hardTimeout`. */
+  readonly signal: AbortSignal
+  /** The value that has expired, where serving it was allowed and it has not been invalidated. */
+  readonly stale: V | undefined
+  /** The TTL in ms of the result, counted from the start of the load. */
+  ttl: number | undefined
+  /** The tags of the result; at most 8. */
+  tags: readonly string[] | undefined
+  /** Whether the result is stored; `true` unless the load says otherwise. */
+  store: boolean
+}
+
+/** Filled in by a call of `getOrSet`: where its result came from. */
+export interface LoadStatus {
+  /**
+   * `hit`: from the cache. `load`: loaded for this call, by this thread or another. `shared`: by a load that
+   * was under way in this thread. `stale`: from the cache, past its TTL.
+   */
+  source?: 'hit' | 'load' | 'shared' | 'stale'
+  /** With `stale`: why the load failed, if it did. */
+  error?: unknown
+}
+
+/** How `getOrSet` loads and stores. */
+export interface GetOrSetOptions {
+  /** Ms to live, counted from the start of the load. Default: the cache's. */
+  ttl?: number
+  /** A part of the TTL, from 0 to 1, of which up to all is taken off at random. Default: 0. */
+  ttlJitter?: number
+  /** Up to 8 names under which `invalidateTag` finds the value. */
+  tags?: readonly string[]
+  /** Ends this caller's wait. The load goes on as long as another caller waits for it. */
+  signal?: AbortSignal
+  /**
+   * Ms after which this caller waits no longer: it is served the stale value, if there is one that may be
+   * served, else it fails with `ERR_CACHE_LOAD_TIMEOUT`. The load goes on. Default: `Infinity`.
+   */
+  timeout?: number
+  /**
+   * Ms after which a load that has not settled fails with `ERR_CACHE_LOAD_TIMEOUT` and its key is free
+   * again; `Infinity` never. Default: 30 000.
+   */
+  hardTimeout?: number
+  /** Ms after its TTL for which a value is served while it is loaded again behind the scenes. Default: 0. */
+  staleWhileRevalidate?: number
+  /** Ms after its TTL for which a value is served when its load fails. Default: 0. */
+  staleIfError?: number
+  /**
+   * The part of the TTL, from 0 to 1, that must be left; with less, a hit begins to load the value again
+   * behind the scenes. Default: 0, never.
+   */
+  refreshAhead?: number
+  /** An object of the caller's that is told where the result came from. */
+  status?: LoadStatus
+}
+
+const DEFAULT_HARD_TIMEOUT = 30_000
+
+function checkPart(value: unknown, name: string): void {
+  if (typeof value !== 'number') throw wrongType(`${name} must be a number from 0 to 1`)
+  if (!(value >= 0 && value <= 1)) throw outOfRange(`${name} must be from 0 to 1, not ${value}`)
+}
+
+/** Checks the arguments of `getOrSet` and fills in the defaults. */
+export function checkedRequest<V>(
+  key: string,
+  load: (context: LoadContext<V>) => V | Promise<V>,
+  options: GetOrSetOptions,
+): Request<V> {
+  checkKey(key)
+  checkFunction(load, 'load')
+  const { ttl, tags, signal, status } = options
+  const { ttlJitter = 0, refreshAhead = 0, timeout = Infinity, hardTimeout = DEFAULT_HARD_TIMEOUT } = options
+  const { staleWhileRevalidate = 0, staleIfError = 0 } = options
+  if (ttl !== undefined) checkTtl(ttl)
+  if (tags !== undefined) checkTags(tags)
+  checkPart(ttlJitter, 'ttlJitter')
+  checkPart(refreshAhead, 'refreshAhead')
+  checkTtl(timeout, 'timeout')
+  checkTtl(hardTimeout, 'hardTimeout')
+  checkTtl(staleWhileRevalidate, 'staleWhileRevalidate')
+  checkTtl(staleIfError, 'staleIfError')
+  return {
+    key,
+    load,
+    ttl,
+    tags,
+    signal,
+    status,
+    ttlJitter,
+    refreshAhead,
+    timeout,
+    hardTimeout,
+    staleWhileRevalidate,
+    staleIfError,
+  }
+}
