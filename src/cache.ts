@@ -10,7 +10,7 @@ import { purgeFor } from './engine/purge.js'
 import { openEngine } from './engine/select.js'
 import { describe, outOfRange, wrongType } from './errors.js'
 import { type LoadCounts, Loader } from './loading/loader.js'
-import { checkedRequest, type GetOrSetOptions, type LoadContext } from './loading/options.js'
+import { checkGetOrSetOptions, type GetOrSetOptions, type LoadContext, requestOf } from './loading/options.js'
 import { Wakeups } from './loading/wakeups.js'
 import { type Serializer, type SerializerName, serializers } from './serializer.js'
 import {
@@ -89,6 +89,8 @@ export interface CacheStats extends EngineStats, LoadCounts {
   size: number
   /** Bytes held, counted as for `maxSize`. */
   bytes: number
+  /** Loads of `getOrSet` that are under way, in all threads. */
+  loading: number
 }
 
 /**
@@ -342,11 +344,19 @@ export class Cache<V = unknown> implements Disposable {
   async getOrSet(
     key: string,
     load: (context: LoadContext<V>) => V | Promise<V>,
-    options: GetOrSetOptions = {},
+    options?: GetOrSetOptions,
   ): Promise<V> {
-    const request = checkedRequest(key, load, options)
-    request.signal?.throwIfAborted()
-    return this.loader.getOrSet(request)
+    checkKey(key)
+    checkFunction(load, 'load')
+    if (options !== undefined) {
+      checkGetOrSetOptions(options)
+      options.signal?.throwIfAborted()
+    }
+    const stored = this.#engine.get(key)
+    if (stored === undefined) return this.loader.loadMissing(requestOf(key, load, options ?? {}))
+    if (options?.refreshAhead) this.loader.refreshIfDue(requestOf(key, load, options))
+    if (options?.status !== undefined) options.status.source = 'hit'
+    return this.#serializer.decode(stored) as V
   }
 
   /**
@@ -363,6 +373,7 @@ export class Cache<V = unknown> implements Disposable {
     checkFunction(load, 'load')
     const { key, ...rest } = options
     checkFunction(key, 'key')
+    checkGetOrSetOptions(rest)
     return (...args) => this.getOrSet(key(...args), () => load(...args), rest)
   }
 
@@ -376,6 +387,7 @@ export class Cache<V = unknown> implements Disposable {
       evictions: stats.evictionsByMax + stats.evictionsByMaxSize,
       size: this.size,
       bytes: this.bytes,
+      loading: this.#engine.leases(),
       ...this.loader.counts,
     }
   }

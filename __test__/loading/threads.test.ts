@@ -88,8 +88,10 @@ describe.skipIf(withoutRust)('over threads', () => {
       const waiting = cache.getOrSet(`k${round}`, () => 'mine')
       const late = await Promise.race([waiting, sleep(20).then(() => 'still waiting')])
       expect(late).toBe('still waiting')
+      expect(cache.stats().loading).toBe(1)
       await leader.terminate()
       expect(await waiting).toBe('mine')
+      expect(cache.stats().loading).toBe(0)
     }
   })
 
@@ -200,6 +202,7 @@ describe.skipIf(withoutRust)('four threads that load, change and read', () => {
     const results = (await Promise.all(workers.map(resultOf))) as { violations: number; reads: number }[]
     const sum = (pick: (result: { violations: number; reads: number }) => number) =>
       results.reduce((total, result) => total + pick(result), 0)
+    expect(cache.stats().loading).toBe(0)
     return { violations: sum((r) => r.violations), reads: sum((r) => r.reads), fenced: cache.stats().fenced }
   }
 

@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from 'vitest'
 import {
   Cache,
   type Decision,
+  type LoadStatus,
   PolicyCache,
   type PolicyCacheOptions,
   type PolicyQuery,
@@ -210,6 +211,109 @@ describe.each(engines)('PolicyCache on the %s engine', (engine) => {
       expect(lost.length).toBeLessThan(queries.length / 5)
     }
     await expect(decisions.invalidate({})).rejects.toThrow('all: true')
+  })
+
+  it('evaluates whatever is cached where it is told to, and stores the result', async () => {
+    using decisions = open()
+    await decisions.set(query(), allow)
+    const evaluate = vi.fn(async () => deny)
+    expect(await decisions.decide(query(), { evaluate })).toEqual(allow)
+    expect(await decisions.decide(query(), { evaluate, freshness: 'bypass' })).toEqual(deny)
+    expect(await decisions.decide(query(), { evaluate })).toEqual(deny)
+    expect(evaluate).toHaveBeenCalledTimes(1)
+    // It waits for no evaluation that began before.
+    let release = () => {}
+    const slow = () =>
+      new Promise<Decision>((resolve) => {
+        release = () => resolve(allow)
+      })
+    const before = decisions.decide(query('bob'), { evaluate: slow })
+    expect(await decisions.decide(query('bob'), { evaluate, freshness: 'bypass' })).toEqual(deny)
+    release()
+    expect(await before).toEqual(deny)
+    await expect(decisions.decide(query(), { evaluate, freshness: 'new' as never })).rejects.toThrow(
+      'freshness',
+    )
+  })
+
+  it('serves no decision older than the revision that the caller has seen', async () => {
+    using decisions = open()
+    let revision = 1
+    const evaluate = vi.fn(async () => ({ allowed: true, revision }))
+    expect(await decisions.decide(query(), { evaluate })).toEqual({ allowed: true, revision: 1 })
+    expect(await decisions.decide(query(), { evaluate, minRevision: 1 })).toMatchObject({ revision: 1 })
+    expect(evaluate).toHaveBeenCalledTimes(1)
+    revision = 2
+    expect(await decisions.decide(query(), { evaluate })).toMatchObject({ revision: 1 })
+    expect(await decisions.decide(query(), { evaluate, minRevision: 2 })).toMatchObject({ revision: 2 })
+    expect(await decisions.decide(query(), { evaluate })).toMatchObject({ revision: 2 })
+    expect(evaluate).toHaveBeenCalledTimes(2)
+    expect(evaluate).toHaveBeenLastCalledWith(query(), { signal: expect.any(AbortSignal), minRevision: 2 })
+    await expect(decisions.decide(query(), { evaluate, minRevision: 3 })).rejects.toMatchObject({
+      code: 'ERR_POLICY_REVISION',
+    })
+    await decisions.set(query('none'), allow)
+    expect(await decisions.decide(query('none'), { evaluate, minRevision: 0 })).toMatchObject({ revision: 2 })
+    await expect(decisions.decide(query(), { evaluate, minRevision: -1 })).rejects.toThrow(RangeError)
+    await expect(decisions.set(query(), { allowed: true, revision: 'new' as never })).rejects.toThrow(
+      TypeError,
+    )
+  })
+
+  it('shares no evaluation with a caller that needs a newer revision', async () => {
+    using decisions = open()
+    let revision = 1
+    const evaluate = async () => {
+      const seen = revision
+      await sleep(10)
+      return { allowed: true, revision: seen }
+    }
+    const first = decisions.decide(query(), { evaluate })
+    revision = 2
+    const second = decisions.decide(query(), { evaluate, minRevision: 2 })
+    expect(await second).toMatchObject({ revision: 2 })
+    // What the first stored or was to store is not newer than what the second did.
+    expect(await first).toMatchObject({ allowed: true })
+    expect(await decisions.decide(query(), { evaluate, minRevision: 2 })).toMatchObject({ revision: 2 })
+  })
+
+  it('serves past the TTL only where its options say so, and tells', async () => {
+    const evaluate = vi.fn(async (): Promise<Decision> => allow)
+    const ttl = { critical: 5 }
+    using strict = open({ evaluate, ttl })
+    using lenient = open({ evaluate, ttl, staleIfError: 10_000 })
+    for (const decisions of [strict, lenient]) await decisions.decide(query())
+    await sleep(15)
+    evaluate.mockRejectedValue(new Error('down'))
+    await expect(strict.decide(query())).rejects.toThrow('down')
+    const status: LoadStatus = {}
+    expect(await lenient.decide(query(), { status })).toEqual(allow)
+    expect(status).toMatchObject({ source: 'stale', error: { message: 'down' } })
+    expect(lenient.getMetrics()).toMatchObject({ stale: 1, hits: 0, misses: 2, hitRate: 0.5, errors: 1 })
+    await lenient.invalidate({ user: 'alice' })
+    await expect(lenient.decide(query())).rejects.toThrow('down')
+    expect(thrown(() => open({ staleIfError: -1 }))).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
+    expect(thrown(() => open({ timeout: Number.NaN }))).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
+  })
+
+  it('evaluates ahead of the end of the TTL, with the query as it was', async () => {
+    const evaluate = vi.fn(async (_: PolicyQuery): Promise<Decision> => allow)
+    using decisions = open({ evaluate, ttl: { internal: 200 }, refreshAhead: 0.6 })
+    const asked = query('alice', 'read', 'doc:1', { sensitivity: 'internal', context: { roles: ['a'] } })
+    const status: LoadStatus = {}
+    await decisions.decide(asked, { status })
+    expect(status.source).toBe('load')
+    await decisions.decide(asked, { status })
+    expect(status.source).toBe('hit')
+    expect(evaluate).toHaveBeenCalledTimes(1)
+    await sleep(100)
+    await decisions.decide(asked)
+    await sleep(1)
+    expect(evaluate).toHaveBeenCalledTimes(2)
+    expect(evaluate.mock.calls.map(([given]) => given)).toEqual([asked, asked])
+    expect(decisions.getMetrics()).toMatchObject({ refreshes: 1, sets: 2 })
+    await sleep(120)
+    expect(await decisions.get(asked)).toEqual(allow)
   })
 
   it('preloads what is missing', async () => {

@@ -67,14 +67,6 @@ export class Loader<V> {
     this.#host = host
   }
 
-  /** The cached value, or else a loaded one. */
-  async getOrSet(request: Request<V>): Promise<V> {
-    const stored = this.#host.engine.get(request.key)
-    if (stored === undefined) return this.loadMissing(request)
-    this.refreshIfDue(request)
-    return this.#serve(request, 'hit', stored)
-  }
-
   #serve({ status }: Request<V>, source: NonNullable<LoadStatus['source']>, stored: Stored): V {
     if (status !== undefined) status.source = source
     return this.#host.decode(stored)

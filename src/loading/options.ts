@@ -1,5 +1,5 @@
 import { outOfRange, wrongType } from '../errors.js'
-import { checkFunction, checkKey, checkTags, checkTtl } from '../validate.js'
+import { checkTags, checkTtl } from '../validate.js'
 import type { Request } from './loader.js'
 
 /** What a load is given. It may change what is not read-only; that then holds for its result. */
@@ -67,37 +67,38 @@ function checkPart(value: unknown, name: string): void {
   if (!(value >= 0 && value <= 1)) throw outOfRange(`${name} must be from 0 to 1, not ${value}`)
 }
 
-/** Checks the arguments of `getOrSet` and fills in the defaults. */
-export function checkedRequest<V>(
+/** Checks the options of `getOrSet`. Runs at every hit, so it makes nothing. */
+export function checkGetOrSetOptions(options: GetOrSetOptions): void {
+  if (options.ttl !== undefined) checkTtl(options.ttl)
+  if (options.tags !== undefined) checkTags(options.tags)
+  if (options.ttlJitter !== undefined) checkPart(options.ttlJitter, 'ttlJitter')
+  if (options.refreshAhead !== undefined) checkPart(options.refreshAhead, 'refreshAhead')
+  if (options.timeout !== undefined) checkTtl(options.timeout, 'timeout')
+  if (options.hardTimeout !== undefined) checkTtl(options.hardTimeout, 'hardTimeout')
+  if (options.staleIfError !== undefined) checkTtl(options.staleIfError, 'staleIfError')
+  if (options.staleWhileRevalidate !== undefined) {
+    checkTtl(options.staleWhileRevalidate, 'staleWhileRevalidate')
+  }
+}
+
+/** A call of `getOrSet` with its defaults filled in. */
+export function requestOf<V>(
   key: string,
   load: (context: LoadContext<V>) => V | Promise<V>,
   options: GetOrSetOptions,
 ): Request<V> {
-  checkKey(key)
-  checkFunction(load, 'load')
-  const { ttl, tags, signal, status } = options
-  const { ttlJitter = 0, refreshAhead = 0, timeout = Infinity, hardTimeout = DEFAULT_HARD_TIMEOUT } = options
-  const { staleWhileRevalidate = 0, staleIfError = 0 } = options
-  if (ttl !== undefined) checkTtl(ttl)
-  if (tags !== undefined) checkTags(tags)
-  checkPart(ttlJitter, 'ttlJitter')
-  checkPart(refreshAhead, 'refreshAhead')
-  checkTtl(timeout, 'timeout')
-  checkTtl(hardTimeout, 'hardTimeout')
-  checkTtl(staleWhileRevalidate, 'staleWhileRevalidate')
-  checkTtl(staleIfError, 'staleIfError')
   return {
     key,
     load,
-    ttl,
-    tags,
-    signal,
-    status,
-    ttlJitter,
-    refreshAhead,
-    timeout,
-    hardTimeout,
-    staleWhileRevalidate,
-    staleIfError,
+    ttl: options.ttl,
+    tags: options.tags,
+    signal: options.signal,
+    status: options.status,
+    ttlJitter: options.ttlJitter ?? 0,
+    refreshAhead: options.refreshAhead ?? 0,
+    timeout: options.timeout ?? Infinity,
+    hardTimeout: options.hardTimeout ?? DEFAULT_HARD_TIMEOUT,
+    staleWhileRevalidate: options.staleWhileRevalidate ?? 0,
+    staleIfError: options.staleIfError ?? 0,
   }
 }

@@ -3,10 +3,11 @@ import { type EngineKind, Outcome, type PurgeSlice } from '../engine/engine.js'
 import { CacheError, describe, wrongType } from '../errors.js'
 import type { Request } from '../loading/loader.js'
 import {
-  checkedRequest,
+  checkGetOrSetOptions,
   type GetOrSetOptions,
   type LoadContext,
   type LoadStatus,
+  requestOf,
 } from '../loading/options.js'
 import { checkChoice, checkFunction, checkText, checkTtl } from '../validate.js'
 import { MetricsRecorder, type PolicyMetrics } from './metrics.js'
@@ -148,7 +149,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
     const given = { staleWhileRevalidate, staleIfError, refreshAhead, ttlJitter }
     this.#loading = timeout === undefined ? given : { ...given, hardTimeout: timeout }
     // So that wrong options are refused here and not at the first query.
-    checkedRequest('', () => {}, this.#loading)
+    checkGetOrSetOptions(this.#loading)
     const { name, max, maxSize, engine } = options
     this.#cache = new Cache<D>({
       ...(name === undefined ? {} : { name }),
@@ -302,7 +303,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
     let tags: string[] | undefined
     const load = (context: LoadContext<D>) => this.#run(query, evaluate, minRevision, context)
     return {
-      ...checkedRequest(keyOf(space, query), load, this.#loading),
+      ...requestOf(keyOf(space, query), load, this.#loading),
       // Made on a miss only: that takes longer than to find a decision.
       get tags() {
         tags ??= tagsOf(space, query)

@@ -1,0 +1,269 @@
+import { Heap } from 'heap-js'
+import { LRUCache } from 'lru-cache'
+import {
+  DEFAULT_MAX,
+  type EngineOptions,
+  type EngineSettings,
+  type EngineStats,
+  Outcome,
+  type PurgeSlice,
+  type Stored,
+} from './engine.js'
+import { Leases } from './leases.js'
+import { Versions } from './versions.js'
+
+/** The bytes charged for an entry beyond its key and value, the same as in the native engine. */
+export const ENTRY_OVERHEAD = 112
+
+/** The longest grace in ms, as in the native engine. */
+const MAX_GRACE = 2 ** 32 - 1
+
+/** The largest `max` for which the `lru-cache` package may set memory aside. */
+const PREALLOCATED = 2 ** 20
+
+export interface Entry {
+  readonly key: string
+  readonly value: Stored
+  readonly size: number
+  /** The ms of the clock from which on the entry is stale; `Infinity` for one that does not expire. */
+  readonly freshUntil: number
+  /** The ms of the clock from which on the entry is gone, its grace included. */
+  readonly deadline: number
+  readonly fence: number
+  readonly tags: readonly string[] | undefined
+}
+
+const WIDE = /[^\0-\xff]/
+
+/** The bytes of a string as the native engine stores it: one a unit, or two if any unit needs two. */
+function textSize(text: string): number {
+  return WIDE.test(text) ? text.length * 2 : text.length
+}
+
+export function noStats(): EngineStats {
+  return {
+    hits: 0,
+    misses: 0,
+    sets: 0,
+    deletes: 0,
+    cleared: 0,
+    evictionsByMax: 0,
+    evictionsByMaxSize: 0,
+    expirations: 0,
+    invalidations: 0,
+    rejections: 0,
+    fenced: 0,
+  }
+}
+
+/** What the fallback engines of one name in one thread share: entries, order, deadlines, versions, leases. */
+export class Store {
+  readonly settings: EngineSettings
+  readonly format: number
+  readonly versions = new Versions()
+  readonly leases = new Leases()
+  readonly now: () => number
+  stats = noStats()
+  users = 0
+  readonly #entries: LRUCache<string, Entry>
+  /** Entries by deadline. Those that were replaced or removed stay until they come up or are too many. */
+  readonly #deadlines = new Heap<Entry>((a, b) => a.deadline - b.deadline)
+  /** Why the next eviction happens. */
+  #evictingFor: 'evictionsByMax' | 'evictionsByMaxSize' = 'evictionsByMaxSize'
+
+  constructor(options: EngineOptions, now: () => number) {
+    const { max, maxSize, maxEntrySize, ttl } = options
+    const unbounded = max === undefined && maxSize === undefined
+    this.settings = {
+      max: max ?? (unbounded ? DEFAULT_MAX : Infinity),
+      maxSize: maxSize ?? Infinity,
+      maxEntrySize: maxEntrySize ?? Infinity,
+      ttl: ttl ?? Infinity,
+    }
+    this.format = options.format
+    this.now = now
+    this.#entries = new LRUCache<string, Entry>({
+      // The package sets aside memory for `max` entries; a large one is kept by `#makeRoom` alone.
+      max: this.settings.max <= PREALLOCATED ? this.settings.max : 0,
+      // With no bound of its own the package would not count bytes.
+      maxSize: maxSize ?? Number.MAX_SAFE_INTEGER,
+      dispose: (_entry, _key, reason) => {
+        if (reason === 'evict') this.stats[this.#evictingFor]++
+      },
+    })
+  }
+
+  /** The first option of `options` that contradicts what is in force. */
+  conflict(options: EngineOptions): { option: string; asked: number; inForce: number } | undefined {
+    const asked = { ...options, serializer: options.format }
+    const inForce = { ...this.settings, serializer: this.format }
+    for (const option of ['max', 'maxSize', 'maxEntrySize', 'ttl', 'serializer'] as const) {
+      const value = asked[option]
+      if (value !== undefined && value !== inForce[option]) {
+        return { option, asked: value, inForce: inForce[option] }
+      }
+    }
+    return undefined
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  get bytes(): number {
+    return this.#entries.calculatedSize
+  }
+
+  #isInvalidated(entry: Entry): boolean {
+    return !this.versions.tagsUnchanged(entry.fence, entry.tags)
+  }
+
+  #isReadable(entry: Entry): boolean {
+    return entry.freshUntil > this.now() && !this.#isInvalidated(entry)
+  }
+
+  /** What the removal of an entry by its key counts as. */
+  #removal(entry: Entry): 'expirations' | 'invalidations' | 'deletes' {
+    if (entry.freshUntil <= this.now()) return 'expirations'
+    return this.#isInvalidated(entry) ? 'invalidations' : 'deletes'
+  }
+
+  /** The entry under `key`, stale or not; one that can not be read any more is removed. */
+  kept(key: string): Entry | undefined {
+    const entry = this.#entries.peek(key)
+    if (entry === undefined) return undefined
+    const isExpired = entry.deadline <= this.now()
+    if (!isExpired && !this.#isInvalidated(entry)) return entry
+    this.#entries.delete(key)
+    this.stats[isExpired ? 'expirations' : 'invalidations']++
+    return undefined
+  }
+
+  /** The readable entry under `key`. */
+  find(key: string): Entry | undefined {
+    const entry = this.kept(key)
+    return entry !== undefined && entry.freshUntil > this.now() ? entry : undefined
+  }
+
+  use(key: string): Entry | undefined {
+    const entry = this.find(key)
+    if (entry === undefined) {
+      this.stats.misses++
+    } else {
+      this.#entries.get(key)
+      this.stats.hits++
+    }
+    return entry
+  }
+
+  remove(key: string): Entry | undefined {
+    this.versions.changeKey(key)
+    const entry = this.#entries.peek(key)
+    if (entry === undefined) return undefined
+    const removal = this.#removal(entry)
+    this.#entries.delete(key)
+    this.stats[removal]++
+    return removal === 'deletes' ? entry : undefined
+  }
+
+  set(
+    key: string,
+    value: Stored,
+    ttl: number | undefined,
+    fence: number | undefined,
+    tags: readonly string[] | undefined,
+    grace: number | undefined,
+  ): number {
+    if (fence !== undefined && !this.versions.permits(fence, key, tags)) {
+      this.stats.fenced++
+      return Outcome.Fenced
+    }
+    const { max, maxSize, maxEntrySize } = this.settings
+    const life = ttl ?? this.settings.ttl
+    const valueSize = typeof value === 'string' ? textSize(value) : value.byteLength
+    const kept = life === Infinity || grace === undefined ? 0 : Math.min(Math.floor(grace), MAX_GRACE)
+    const words = (tags?.length ?? 0) + (kept === 0 ? 0 : 1)
+    const size = textSize(key) + valueSize + 4 * words + ENTRY_OVERHEAD
+    const fits = size <= Math.min(maxEntrySize, maxSize)
+    if (life === 0 || !fits) {
+      this.remove(key)
+      if (life === 0) return Outcome.Expired
+      this.stats.rejections++
+      return Outcome.TooLarge
+    }
+    const sequence = this.versions.changeKey(key)
+    const freshUntil = this.now() + Math.ceil(life)
+    const entry: Entry = {
+      key,
+      value: typeof value === 'string' ? value : new Uint8Array(value),
+      size,
+      freshUntil,
+      deadline: freshUntil + kept,
+      fence: fence ?? sequence,
+      tags: tags === undefined || tags.length === 0 ? undefined : [...tags],
+    }
+    const old = this.#entries.peek(key)
+    if (old !== undefined && old.freshUntil <= this.now()) this.stats.expirations++
+    this.#makeRoom(old, size, max, maxSize)
+    this.#entries.set(key, entry, { size })
+    this.stats.sets++
+    if (entry.deadline !== Infinity) {
+      this.#deadlines.push(entry)
+      this.#compact()
+    }
+    return Outcome.Stored
+  }
+
+  /** Lets expired entries go, then for `max` live ones; for `maxSize` the package evicts by itself. */
+  #makeRoom(old: Entry | undefined, size: number, max: number, maxSize: number): void {
+    const tooMany = () => old === undefined && this.size >= max
+    const tooLarge = () => this.bytes - (old?.size ?? 0) + size > maxSize
+    while ((tooMany() || tooLarge()) && this.#dropExpired(old)) {
+      // One entry fewer each time.
+    }
+    this.#evictingFor = 'evictionsByMax'
+    while (tooMany()) this.#entries.pop()
+    this.#evictingFor = 'evictionsByMaxSize'
+  }
+
+  /** Removes the entry that expired first, if any has; never `keep`. */
+  #dropExpired(keep?: Entry): boolean {
+    for (;;) {
+      const first = this.#deadlines.peek()
+      if (first === undefined || first.deadline > this.now()) return false
+      this.#deadlines.pop()
+      if (first === keep || this.#entries.peek(first.key) !== first) continue
+      this.#entries.delete(first.key)
+      this.stats.expirations++
+      return true
+    }
+  }
+
+  #compact(): void {
+    if (this.#deadlines.length <= 2 * this.size + 64) return
+    const current = this.#deadlines.toArray().filter((entry) => this.#entries.peek(entry.key) === entry)
+    this.#deadlines.init(current)
+  }
+
+  purge(budget: number): PurgeSlice {
+    let removed = 0
+    while (removed < budget) {
+      if (!this.#dropExpired()) return { removed, done: true }
+      removed++
+    }
+    const next = this.#deadlines.peek()
+    return { removed, done: next === undefined || next.deadline > this.now() }
+  }
+
+  clear(): void {
+    this.versions.clear()
+    this.stats.cleared += this.#entries.size
+    this.#entries.clear()
+    this.#deadlines.clear()
+  }
+
+  /** The readable entries of this moment. */
+  all(): Entry[] {
+    return [...this.#entries.values()].filter((entry) => this.#isReadable(entry))
+  }
+}
