@@ -60,6 +60,8 @@ describe.each(engines)('Cache on the %s engine', (engine) => {
       expect(back).toBeInstanceOf(Uint8Array)
       expect(Buffer.from(back as Uint8Array)).toEqual(Buffer.from(bytes))
     }
+    cache.set('k', new Uint8Array(new SharedArrayBuffer(4)).fill(3))
+    expect(cache.get('k')).toEqual(new Uint8Array([3, 3, 3, 3]))
     const mine = new Uint8Array([1, 2])
     cache.set('k', mine)
     mine[0] = 9
@@ -96,13 +98,13 @@ describe.each(engines)('Cache on the %s engine', (engine) => {
   it('bounds the bytes it holds and counts them as documented', () => {
     using cache = open<string>({ maxSize: 1_000 })
     cache.set('key', 'value')
-    expect(cache.bytes).toBe(3 + 7 + 112)
+    expect(cache.bytes).toBe(3 + 7 + 128)
     cache.set('key', 'välue')
-    expect(cache.bytes).toBe(3 + 7 + 112)
+    expect(cache.bytes).toBe(3 + 7 + 128)
     cache.set('key', 'v漢lue')
-    expect(cache.bytes).toBe(3 + 14 + 112)
+    expect(cache.bytes).toBe(3 + 14 + 128)
     cache.set('漢', '')
-    expect(cache.bytes).toBe(3 + 14 + 112 + 2 + 2 + 112)
+    expect(cache.bytes).toBe(3 + 14 + 128 + 2 + 2 + 128)
     cache.clear()
     expect(cache.bytes).toBe(0)
     for (let number = 0; number < 100; number++) {
@@ -262,6 +264,38 @@ describe.each(engines)('Cache on the %s engine', (engine) => {
     expect(() => cache.getMany(['a', 5 as never])).toThrow(TypeError)
     expect(() => cache.setMany('x' as never)).toThrow(TypeError)
     expect(() => cache.deleteMany('x' as never)).toThrow(TypeError)
+  })
+
+  it('takes arrays that run code of their own, once', () => {
+    using cache = open<number>()
+    cache.set('a', 1)
+    let reads = 0
+    const sly = ['a', 'a']
+    Object.defineProperty(sly, 1, {
+      get: () => {
+        reads++
+        cache.set('b', cache.get('a') ?? 0)
+        return reads > 1 ? 5 : 'b'
+      },
+    })
+    expect(cache.getMany(sly)).toEqual([1, 1])
+    const closing = open<number>()
+    const closer = new Proxy(['a'], {
+      get: (target, name) => {
+        if (name === '0') closing.close()
+        return Reflect.get(target, name)
+      },
+    })
+    expect(thrown(() => closing.getMany(closer))).toMatchObject({ code: 'ERR_CACHE_CLOSED' })
+    const tags = new Proxy(['t'], {
+      get: (target, name) => {
+        if (name === '0') cache.delete('k')
+        return Reflect.get(target, name)
+      },
+    })
+    expect(cache.set('k', 1, { tags })).toBe(true)
+    cache.invalidateTags(tags)
+    expect(cache.has('k')).toBe(false)
   })
 
   it('walks over everything while it changes', () => {

@@ -16,10 +16,10 @@ import { type Serializer, type SerializerName, serializers } from './serializer.
 import {
   checkChoice,
   checkCount,
+  checkedKeys,
+  checkedTags,
   checkFunction,
   checkKey,
-  checkKeys,
-  checkTags,
   checkText,
   checkTtl,
 } from './validate.js'
@@ -36,7 +36,7 @@ export interface CacheOptions {
   max?: number
   /**
    * The most bytes held at any instant: of keys and values one a character (two if the text has any beyond
-   * U+00FF), and 112 for each entry. Default: no limit.
+   * U+00FF), and 128 for each entry. Default: no limit.
    */
   maxSize?: number
   /** The most bytes of one entry, counted as for `maxSize`. A larger one is not stored. Default: `maxSize`. */
@@ -216,22 +216,19 @@ export class Cache<V = unknown> implements Disposable {
 
   /** The values under `keys`, in their order, `undefined` where there is none. */
   getMany(keys: readonly string[]): (V | undefined)[] {
-    checkKeys(keys)
     return this.#engine
-      .getMany(keys)
+      .getMany(checkedKeys(keys))
       .map((stored) => (stored === undefined ? undefined : (this.#serializer.decode(stored) as V)))
   }
 
   /** Whether there is a value, for each of `keys`. */
   hasMany(keys: readonly string[]): boolean[] {
-    checkKeys(keys)
-    return this.#engine.hasMany(keys)
+    return this.#engine.hasMany(checkedKeys(keys))
   }
 
   /** Removes the values under `keys`; says for each whether there was one. */
   deleteMany(keys: readonly string[]): boolean[] {
-    checkKeys(keys)
-    return this.#engine.deleteMany(keys)
+    return this.#engine.deleteMany(checkedKeys(keys))
   }
 
   /**
@@ -323,8 +320,7 @@ export class Cache<V = unknown> implements Disposable {
 
   /** {@link Cache.invalidateTag} for each of `tags`. */
   invalidateTags(tags: readonly string[]): void {
-    checkTags(tags, Infinity)
-    for (const tag of tags) this.#engine.invalidateTag(tag)
+    for (const tag of checkedTags(tags, Infinity)) this.#engine.invalidateTag(tag)
   }
 
   /**
@@ -424,9 +420,9 @@ function resolve(options: number | SetOptions): Resolved {
   if (typeof options !== 'object' || options === null) {
     throw wrongType(`the options must be a number of ms or an object, not ${describe(options)}`)
   }
-  const { ttl, expiresAt, tags, fence } = options
+  const { ttl, expiresAt, fence } = options
   if (ttl !== undefined) checkTtl(ttl)
-  if (tags !== undefined) checkTags(tags)
+  const tags = options.tags === undefined ? undefined : checkedTags(options.tags)
   if (fence !== undefined) checkTtl(fence, 'fence')
   if (expiresAt === undefined) return { ttl, fence, tags }
   if (ttl !== undefined) throw outOfRange('give ttl or expiresAt, not both')

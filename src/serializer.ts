@@ -18,6 +18,11 @@ function isPlain(value: object): boolean {
   return prototype === null || prototype === Object.prototype || Object.getPrototypeOf(prototype) === null
 }
 
+/** The bytes in memory that no other thread writes while they are read. */
+function settled(bytes: Uint8Array): Uint8Array {
+  return bytes.buffer instanceof SharedArrayBuffer ? new Uint8Array(bytes) : bytes
+}
+
 function refuse(value: unknown, cause?: unknown): never {
   const advice = "; serializer: 'v8' takes Map, Set, Date, BigInt and typed arrays"
   throw notSerializable(`JSON cannot hold ${describe(value)}${advice}`, cause)
@@ -28,7 +33,7 @@ const json: Serializer = {
 
   encode(value) {
     if (typeof value === 'object' && value !== null) {
-      if (ArrayBuffer.isView(value)) return value instanceof Uint8Array ? value : refuse(value)
+      if (ArrayBuffer.isView(value)) return value instanceof Uint8Array ? settled(value) : refuse(value)
     } else if (typeof value === 'number' && !Number.isFinite(value)) {
       refuse(value)
     }

@@ -6,10 +6,15 @@ export function checkKey(key: unknown): asserts key is string {
   if (typeof key !== 'string') throw wrongType(`the key must be a string, not ${describe(key)}`)
 }
 
-/** Throws unless `keys` is an array of strings. */
-export function checkKeys(keys: unknown): asserts keys is readonly string[] {
+/**
+ * The strings in the array `keys`, in an array of our own: reading one of the caller's may run code of the
+ * caller's.
+ */
+export function checkedKeys(keys: unknown): string[] {
   if (!Array.isArray(keys)) throw wrongType(`the keys must be an array, not ${describe(keys)}`)
-  for (const key of keys) checkKey(key)
+  const copy = Array.from(keys)
+  for (const key of copy) checkKey(key)
+  return copy
 }
 
 /** Throws unless `ttl` is a number of ms of 0 or more, `Infinity` included. */
@@ -48,9 +53,11 @@ export function checkChoice<T extends string>(
   }
 }
 
-/** Throws unless `tags` is an array of no more than `most` strings. */
-export function checkTags(tags: unknown, most = MAX_TAGS): asserts tags is readonly string[] {
+/** The strings in the array `tags`, no more than `most`, in an array of our own, as for {@link checkedKeys}. */
+export function checkedTags(tags: unknown, most = MAX_TAGS): string[] {
   if (!Array.isArray(tags)) throw wrongType(`tags must be an array of strings, not ${describe(tags)}`)
   if (tags.length > most) throw outOfRange(`an entry takes at most ${most} tags, not ${tags.length}`)
-  for (const tag of tags) checkText(tag, 'a tag')
+  const copy = Array.from(tags)
+  for (const tag of copy) checkText(tag, 'a tag')
+  return copy
 }

@@ -195,6 +195,11 @@ describe.each(engines)('loads on the %s engine', (engine) => {
     }
     expect(await cache.getOrSet('k', passing)).toBe('seen')
     expect(cache.size).toBe(0)
+    const wrong = (context: LoadContext<string>) => {
+      context.tags = [5] as never
+      return 'v'
+    }
+    await expect(cache.getOrSet('w', wrong)).rejects.toThrow(TypeError)
     const late = async (context: LoadContext<string>) => {
       context.tags = ['c']
       cache.invalidateTag('c')

@@ -13,7 +13,7 @@ import { Leases } from './leases.js'
 import { Versions } from './versions.js'
 
 /** The bytes charged for an entry beyond its key and value, the same as in the native engine. */
-export const ENTRY_OVERHEAD = 112
+export const ENTRY_OVERHEAD = 128
 
 /** The longest grace in ms, as in the native engine. */
 const MAX_GRACE = 2 ** 32 - 1

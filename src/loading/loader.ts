@@ -1,5 +1,5 @@
 import { type Engine, Outcome, type Stored } from '../engine/engine.js'
-import { checkTtl } from '../validate.js'
+import { checkedTags, checkTtl } from '../validate.js'
 import { Flight } from './flight.js'
 import type { LoadContext, LoadStatus } from './options.js'
 import type { Wakeups } from './wakeups.js'
@@ -222,7 +222,7 @@ export class Loader<V> {
 
   async #load(request: Request<V>, signal: AbortSignal, fence: number): Promise<Landing> {
     const { engine } = this.#host
-    const { key, tags, staleIfError, staleWhileRevalidate } = request
+    const { key, staleIfError, staleWhileRevalidate } = request
     const start = performance.now()
     this.counts.loads++
     try {
@@ -232,17 +232,18 @@ export class Loader<V> {
         signal,
         stale: stale === undefined ? undefined : this.#host.decode(stale),
         ttl: request.ttl ?? engine.settings.ttl,
-        tags,
+        tags: request.tags,
         store: true,
       }
       const value = await request.load(context)
       const stored = this.#host.encode(value)
       const life = this.#life(context.ttl, request.ttlJitter)
+      const tags = context.tags === undefined ? undefined : checkedTags(context.tags)
       // Whoever waited has been told of the end already, and a newer load may be under way.
       if (signal.aborted) return { stored, isFenced: true }
-      if (!context.store) return { stored, isFenced: !engine.permits(key, fence, context.tags) }
+      if (!context.store) return { stored, isFenced: !engine.permits(key, fence, tags) }
       const left = life === Infinity ? Infinity : Math.max(0, Math.floor(life - (performance.now() - start)))
-      const outcome = engine.set(key, stored, left, fence, context.tags, grace)
+      const outcome = engine.set(key, stored, left, fence, tags, grace)
       request.onOutcome?.(outcome)
       return { stored, isFenced: outcome === Outcome.Fenced }
     } catch (error) {

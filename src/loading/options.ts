@@ -1,5 +1,5 @@
 import { outOfRange, wrongType } from '../errors.js'
-import { checkTags, checkTtl } from '../validate.js'
+import { checkedTags, checkTtl } from '../validate.js'
 import type { Request } from './loader.js'
 
 /** What a load is given. It may change what is not read-only; that then holds for its result. */
@@ -67,10 +67,10 @@ function checkPart(value: unknown, name: string): void {
   if (!(value >= 0 && value <= 1)) throw outOfRange(`${name} must be from 0 to 1, not ${value}`)
 }
 
-/** Checks the options of `getOrSet`. Runs at every hit, so it makes nothing. */
+/** Checks the options of `getOrSet`. Runs at every hit. */
 export function checkGetOrSetOptions(options: GetOrSetOptions): void {
   if (options.ttl !== undefined) checkTtl(options.ttl)
-  if (options.tags !== undefined) checkTags(options.tags)
+  if (options.tags !== undefined) checkedTags(options.tags)
   if (options.ttlJitter !== undefined) checkPart(options.ttlJitter, 'ttlJitter')
   if (options.refreshAhead !== undefined) checkPart(options.refreshAhead, 'refreshAhead')
   if (options.timeout !== undefined) checkTtl(options.timeout, 'timeout')
@@ -91,7 +91,7 @@ export function requestOf<V>(
     key,
     load,
     ttl: options.ttl,
-    tags: options.tags,
+    tags: options.tags === undefined ? undefined : checkedTags(options.tags),
     signal: options.signal,
     status: options.status,
     ttlJitter: options.ttlJitter ?? 0,
