@@ -94,6 +94,12 @@ impl Bounds {
         self.entries.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// Gives everything back and returns how many entries that was. No write is under way.
+    pub(crate) fn release_all(&self) -> u64 {
+        self.bytes.store(0, Ordering::Release);
+        self.entries.swap(0, Ordering::AcqRel)
+    }
+
     #[cfg(any(test, feature = "validate"))]
     pub(crate) fn validate(&self) {
         assert!(self.entries() <= self.max_entries, "the entry bound holds");

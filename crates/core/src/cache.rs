@@ -39,8 +39,8 @@ pub enum Inserted {
 /// A bounded map from byte strings to byte strings, for any number of threads.
 ///
 /// Reads take a shard of the table for as long as it takes to count a reference up, and no other lock.
-/// Writes take one of a few stripe locks. No call does work that grows with the number of entries, but
-/// [`Cache::clear`] and dropping the cache.
+/// Writes take one of a few stripe locks. No call does work that grows with the number of entries; what
+/// [`Cache::clear`] and dropping a large cache set free is returned to the allocator by a thread of its own.
 pub struct Cache<C = MonotonicClock> {
     pub(crate) table: Table,
     pub(crate) stripes: Box<[StripeCell]>,

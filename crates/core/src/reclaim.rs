@@ -4,6 +4,7 @@ use crate::cache::{Cache, charge};
 use crate::clock::Clock;
 use crate::entry::EntryRef;
 use crate::stats::Event;
+use crate::stripe::{Stripe, StripeCell};
 
 /// What one slice of [`Cache::purge_expired`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,21 +53,18 @@ impl<C: Clock> Cache<C> {
         Purge { removed, done: true }
     }
 
-    /// Removes everything. Values whose load began before are refused from now on. The time it takes grows
-    /// with the number of entries; other threads wait for a sixteenth of it at the most.
+    /// Removes everything, at one moment for all threads. Values whose load began before are refused from now
+    /// on. The memory is freed by a thread of its own, so that this takes no longer with many entries.
     pub fn clear(&self) {
+        // Only here is more than one stripe locked. Without a write under way the counters stand still.
+        let mut stripes: Vec<_> = self.stripes.iter().map(StripeCell::lock).collect();
         self.versions.clear();
-        for cell in &self.stripes {
-            let mut stripe = cell.lock();
-            let mut count = 0;
-            for entry in stripe.drain() {
-                self.table.remove(&entry);
-                self.bounds.release_entry(charge(&entry));
-                count += 1;
-            }
-            self.stats.add(Event::Clear, count);
-        }
-        self.table.shrink();
+        let entries = self.table.take_all();
+        let states: Vec<Stripe> = stripes.iter_mut().map(|stripe| std::mem::take(&mut **stripe)).collect();
+        let count = self.bounds.release_all();
+        drop(stripes);
+        self.stats.add(Event::Clear, count);
+        drop_aside(count, (entries, states));
     }
 
     /// Returns up to `limit` readable entries in no particular order, and where to go on; `None` at the end.
@@ -130,5 +128,26 @@ impl<C: Clock> Cache<C> {
         assert_eq!(self.bounds.entries(), count as u64);
         assert_eq!(self.bounds.bytes(), bytes);
         self.bounds.validate();
+    }
+}
+
+impl<C> Drop for Cache<C> {
+    fn drop(&mut self) {
+        let entries = self.table.take_all();
+        let states: Vec<Stripe> = self.stripes.iter().map(|cell| std::mem::take(&mut *cell.lock())).collect();
+        drop_aside(self.bounds.entries(), (entries, states));
+    }
+}
+
+/// Entries up to which it takes less time to free them than to begin a thread.
+const FEW: u64 = 1_000;
+
+/// Drops what was taken out of a cache, in a thread of its own if there are many entries. Where none can be
+/// had, here.
+fn drop_aside(entries: u64, garbage: impl Send + 'static) {
+    if entries > FEW {
+        let thread = std::thread::Builder::new().name("sark-cache-free".to_owned());
+        // If the thread cannot be made, the closure and all that it holds is dropped with the error.
+        drop(thread.spawn(move || drop(garbage)));
     }
 }

@@ -144,11 +144,6 @@ impl Stripe {
         self.wheel.as_ref().map_or(u64::MAX, Wheel::next_due)
     }
 
-    /// Takes out everything.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = EntryRef> + use<> {
-        std::mem::take(self).slots.into_iter().flatten()
-    }
-
     /// Copies up to `limit` entries from slot `from` on to `out` and returns the slot to go on from, or
     /// `None` at the end. An entry keeps its slot as long as it lives, so it is met once.
     pub(crate) fn scan(&self, from: usize, limit: usize, out: &mut Vec<EntryRef>) -> Option<usize> {

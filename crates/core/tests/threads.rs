@@ -219,3 +219,35 @@ fn nothing_stale_is_read_after_an_invalidation_returned() {
     assert!(cache.stats().fenced > 0, "no load was ever overtaken: the test did not test");
     cache.validate();
 }
+
+/// `clear` happens at one moment: whoever finds one key gone finds none that was set before.
+#[test]
+fn a_clear_is_one_moment_for_all_keys() {
+    const KEYS: u64 = 2_000;
+    let cache = cache(Options { max_entries: Some(10_000), ..Options::default() });
+    for round in 0..30_u64 {
+        for key in 0..KEYS {
+            let stored = cache.insert((&key.to_le_bytes()[..]).into(), "v".into(), InsertOptions::default());
+            assert_eq!(stored, Ok(Inserted::Stored));
+        }
+        let start = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                start.store(true, Ordering::SeqCst);
+                cache.clear();
+            });
+            while !start.load(Ordering::SeqCst) {
+                std::hint::spin_loop();
+            }
+            let mut gone = false;
+            for step in 0..KEYS {
+                let key = (step * 769 + round) % KEYS;
+                let there = cache.contains((&key.to_le_bytes()[..]).into());
+                assert!(!(gone && there), "a key outlived a clear that was seen");
+                gone |= !there;
+            }
+        });
+        assert_eq!((cache.len(), cache.bytes(), cache.stats().cleared), (0, 0, KEYS * (round + 1)));
+        cache.validate();
+    }
+}
