@@ -24,7 +24,6 @@ pub(crate) enum Victim {
     Empty,
 }
 
-#[derive(Default)]
 pub(crate) struct Stripe {
     /// By slot number. `None`: the entry is gone, and the slot waits in the recency queue to be freed.
     slots: Vec<Option<EntryRef>>,
@@ -34,6 +33,21 @@ pub(crate) struct Stripe {
     recency: Recency,
     /// Made when the first entry with a deadline comes.
     wheel: Option<Wheel>,
+    /// A time before which nothing here expires.
+    due: u64,
+}
+
+impl Default for Stripe {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            live: 0,
+            recency: Recency::default(),
+            wheel: None,
+            due: u64::MAX,
+        }
+    }
 }
 
 impl Stripe {
@@ -69,6 +83,7 @@ impl Stripe {
 
     fn set_deadline(&mut self, slot: u32, deadline: u64, now: u64) {
         if deadline != NEVER {
+            self.due = self.due.min(deadline);
             self.wheel.get_or_insert_with(|| Wheel::new(now)).insert(slot, deadline);
         }
     }
@@ -125,23 +140,23 @@ impl Stripe {
 
     /// Finds an entry that is expired at `now`, in at most `steps` steps of the wheel. The caller unlinks it.
     pub(crate) fn expired(&mut self, now: u64, steps: &mut u32) -> Option<EntryRef> {
+        if self.due > now {
+            return None;
+        }
         let wheel = self.wheel.as_mut()?;
-        while *steps > 0 {
+        let slots = &self.slots;
+        let mut found = None;
+        while found.is_none() && *steps > 0 {
             *steps -= 1;
-            let slots = &self.slots;
             let deadline = |slot: u32| slots[slot as usize].as_ref().map_or(NEVER, EntryRef::deadline);
             match wheel.step(now, deadline) {
-                Step::Expired(slot) => return self.slots[slot as usize].clone(),
+                Step::Expired(slot) => found.clone_from(&slots[slot as usize]),
                 Step::Moved => {}
-                Step::Idle => return None,
+                Step::Idle => break,
             }
         }
-        None
-    }
-
-    /// A time before which nothing here expires.
-    pub(crate) fn next_due(&self) -> u64 {
-        self.wheel.as_ref().map_or(u64::MAX, Wheel::next_due)
+        self.due = wheel.next_due();
+        found
     }
 
     /// Copies up to `limit` entries from slot `from` on to `out` and returns the slot to go on from, or
@@ -238,6 +253,6 @@ impl DerefMut for LockedStripe<'_> {
 impl Drop for LockedStripe<'_> {
     fn drop(&mut self) {
         self.cell.oldest.store(self.stripe.recency.lower_bound(), Ordering::Relaxed);
-        self.cell.due.store(self.stripe.next_due(), Ordering::Relaxed);
+        self.cell.due.store(self.stripe.due, Ordering::Relaxed);
     }
 }
