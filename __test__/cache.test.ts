@@ -98,13 +98,13 @@ describe.each(engines)('Cache on the %s engine', (engine) => {
   it('bounds the bytes it holds and counts them as documented', () => {
     using cache = open<string>({ maxSize: 1_000 })
     cache.set('key', 'value')
-    expect(cache.bytes).toBe(3 + 7 + 128)
+    expect(cache.bytes).toBe(3 + 7 + 136)
     cache.set('key', 'välue')
-    expect(cache.bytes).toBe(3 + 7 + 128)
+    expect(cache.bytes).toBe(3 + 7 + 136)
     cache.set('key', 'v漢lue')
-    expect(cache.bytes).toBe(3 + 14 + 128)
+    expect(cache.bytes).toBe(3 + 14 + 136)
     cache.set('漢', '')
-    expect(cache.bytes).toBe(3 + 14 + 128 + 2 + 2 + 128)
+    expect(cache.bytes).toBe(3 + 14 + 136 + 2 + 2 + 136)
     cache.clear()
     expect(cache.bytes).toBe(0)
     for (let number = 0; number < 100; number++) {
@@ -279,6 +279,11 @@ describe.each(engines)('Cache on the %s engine', (engine) => {
       },
     })
     expect(cache.getMany(sly)).toEqual([1, 1])
+    // A call of many keys inside a call of many keys.
+    let depth = 0
+    const nested = ['a']
+    Object.defineProperty(nested, 0, { get: () => (depth++ < 3 ? cache.getMany(nested) && 'a' : 'a') })
+    expect(cache.getMany(nested)).toEqual([1])
     const closing = open<number>()
     const closer = new Proxy(['a'], {
       get: (target, name) => {
@@ -359,6 +364,9 @@ describe.each(engines)('Cache on the %s engine', (engine) => {
       [{ tags: [''] }, 'RangeError'],
       [{ tags: 'abcdefghi'.split('') }, 'RangeError'],
       [{ fence: '1' }, 'TypeError'],
+      [{ fence: Infinity }, 'RangeError'],
+      [{ fence: 1.5 }, 'RangeError'],
+      [{ fence: -1 }, 'RangeError'],
     ]
     for (const [options, name] of wrong) {
       expect(thrown(() => cache.set('k', 2, options as never))).toMatchObject({ name })
@@ -380,6 +388,8 @@ describe.each(engines)('Cache on the %s engine', (engine) => {
     [{ name: 5 }, 'name', 'TypeError'],
     [{ serializer: 'xml' }, 'serializer', 'RangeError'],
     [{ engine: 'go' }, 'engine', 'RangeError'],
+    [{ max: Infinity }, 'max', 'RangeError'],
+    [{ max: Infinity, maxSize: Infinity }, 'max', 'RangeError'],
   ])('refuses the options %j, naming %s', (options, option, name) => {
     const error = thrown(() => open(options as never))
     expect(error).toMatchObject({ name })
@@ -422,6 +432,59 @@ describe.each(engines)('Cache on the %s engine', (engine) => {
     using third = open<number>({ name, max: 7 })
     expect(third.get('k')).toBeUndefined()
     expect(third.settings.max).toBe(7)
+  })
+
+  it('follows whoever opened the name in what it leaves out, and contradicts with Infinity', () => {
+    const name = uniqueName()
+    using first = open<Map<string, number>>({ name, max: 5, ttl: 1_000, serializer: 'v8' })
+    first.set('k', new Map([['a', 1]]))
+    using second = open<Map<string, number>>({ name })
+    expect(second.get('k')).toEqual(new Map([['a', 1]]))
+    for (const options of [
+      { ttl: Infinity },
+      { max: Infinity, maxSize: 1_000_000 },
+      { serializer: 'json' as const },
+    ]) {
+      expect(thrown(() => open({ name, ...options }))).toMatchObject({ code: 'ERR_CACHE_OPTIONS_CONFLICT' })
+    }
+    expect(first.get('k')?.get('a')).toBe(1)
+  })
+
+  it('refuses what are no options', async () => {
+    for (const options of [null, 'decisions', 5]) {
+      expect(thrown(() => new Cache(options as never))).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' })
+    }
+    using cache = open<number>()
+    for (const options of [null, 1_000, { signal: {} }]) {
+      await expect(cache.getOrSet('k', () => 1, options as never)).rejects.toMatchObject({
+        code: 'ERR_INVALID_ARG_TYPE',
+      })
+    }
+    expect(thrown(() => cache.wrap(() => 1, undefined as never))).toMatchObject({
+      code: 'ERR_INVALID_ARG_TYPE',
+    })
+    expect(cache.size).toBe(0)
+  })
+
+  it('takes no fence of another cache for its own', () => {
+    using busy = open<number>()
+    for (let number = 0; number < 100; number++) busy.set(`${number}`, number)
+    using cache = open<string>()
+    expect(cache.set('k', 'allow', { fence: busy.fence(), tags: ['u'] })).toBe(false)
+    expect(cache.has('k')).toBe(false)
+  })
+
+  it('shows a walk nothing that has gone', () => {
+    using cache = open<number>()
+    for (let number = 0; number < 10; number++) cache.set(`${number}`, number)
+    let seen = 0
+    for (const [key] of cache) {
+      seen++
+      expect(cache.has(key)).toBe(true)
+      cache.clear()
+    }
+    for (const key of cache.keys()) expect(cache.has(key)).toBe(true)
+    expect(seen).toBe(1)
   })
 
   it('keeps private caches and caches of different names apart', () => {

@@ -101,6 +101,22 @@ describe('CleanupTask', () => {
     await task.stop()
   })
 
+  it('runs once an interval, also when it was stopped and started in the middle of a run', async () => {
+    let slices = 0
+    const busy = { purgeSlice: () => ({ removed: 0, done: ++slices % 30 === 0 }) }
+    const task = new CleanupTask(busy, { interval: 1, sliceMs: 0 })
+    task.start()
+    await sleep(15)
+    const stopping = task.stop()
+    task.start()
+    await stopping
+    await sleep(30)
+    await task.stop()
+    const { runs } = task.getMetrics()
+    await sleep(80)
+    expect(task.getMetrics().runs).toBe(runs)
+  })
+
   it('refuses wrong arguments', () => {
     using cache = new Cache()
     expect(thrown(() => new CleanupTask(null as never))).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' })
@@ -140,6 +156,7 @@ describe.skipIf(withoutRust)('RustCache', () => {
     expect(thrown(() => cache.get(5 as never))).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' })
     expect(thrown(() => cache.set('k', 'v', -1))).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
     expect(thrown(() => new RustCache({ max: 0 }))).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
+    expect(thrown(() => new RustCache({ ttl: 0 }))).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
     expect(thrown(() => new RustCache({ ttl: Number.NaN }))).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
   })
 

@@ -8,7 +8,7 @@ import {
 } from './engine/engine.js'
 import { purgeFor } from './engine/purge.js'
 import { openEngine } from './engine/select.js'
-import { describe, outOfRange, wrongType } from './errors.js'
+import { CacheError, describe, outOfRange, wrongType } from './errors.js'
 import { type LoadCounts, Loader } from './loading/loader.js'
 import { checkGetOrSetOptions, type GetOrSetOptions, type LoadContext, requestOf } from './loading/options.js'
 import { Wakeups } from './loading/wakeups.js'
@@ -18,8 +18,10 @@ import {
   checkCount,
   checkedKeys,
   checkedTags,
+  checkFence,
   checkFunction,
   checkKey,
+  checkOptions,
   checkText,
   checkTtl,
 } from './validate.js'
@@ -36,7 +38,7 @@ export interface CacheOptions {
   max?: number
   /**
    * The most bytes held at any instant: of keys and values one a character (two if the text has any beyond
-   * U+00FF), and 128 for each entry. Default: no limit.
+   * U+00FF), and 136 for each entry. Default: no limit.
    */
   maxSize?: number
   /** The most bytes of one entry, counted as for `maxSize`. A larger one is not stored. Default: `maxSize`. */
@@ -44,8 +46,9 @@ export interface CacheOptions {
   /** How long an entry lives, in ms, if it is stored without a TTL. Default: `Infinity`. */
   ttl?: number
   /**
-   * `json` holds what JSON can, and `Uint8Array`s as bytes. `v8` also holds `Map`, `Set`, `Date`, `BigInt`,
-   * typed arrays and cycles, and takes several times as long. Default: `json`.
+   * `json` holds what JSON can, and `Uint8Array`s as bytes; inside a value, what JSON has no form for is left
+   * out or becomes null, as by `JSON.stringify`. `v8` also holds `Map`, `Set`, `Date`, `BigInt`,
+   * typed arrays and cycles, and takes several times as long. Default: `json`, or as the cache of this name was opened.
    */
   serializer?: SerializerName
   /**
@@ -63,7 +66,7 @@ export interface SetOptions {
   expiresAt?: number
   /** Up to 8 names under which {@link Cache.invalidateTag} finds the value. */
   tags?: readonly string[]
-  /** What {@link Cache.fence} returned before the value was loaded. */
+  /** What {@link Cache.fence} of this very cache returned before the value was loaded. */
   fence?: number
 }
 
@@ -93,6 +96,9 @@ export interface CacheStats extends EngineStats, LoadCounts {
   loading: number
 }
 
+/** Closes the channel of a cache that is collected without having been closed. */
+const abandoned = new FinalizationRegistry<Wakeups>((wakeups) => wakeups.close())
+
 /**
  * A bounded cache of JSON values. A miss is `undefined`.
  *
@@ -116,41 +122,41 @@ export class Cache<V = unknown> implements Disposable {
   readonly settings: EngineSettings
   readonly #engine: Engine
   readonly #serializer: Serializer
-  readonly #wakeups: Wakeups | undefined
+  readonly #wakeups: Wakeups
   /** @internal */
   readonly loader: Loader<V>
 
   /** @throws `RangeError` or `TypeError` naming the option; `CacheError` as `engine` and `name` say. */
   constructor(options: CacheOptions = {}) {
-    const { name, max, maxSize, maxEntrySize, ttl, serializer = 'json', engine } = options
+    checkOptions(options)
+    const { name, max, maxSize, maxEntrySize, ttl, serializer, engine } = options
     if (name !== undefined) checkText(name, 'name')
     if (max !== undefined && max !== Infinity) checkCount(max, 'max')
     if (maxSize !== undefined && maxSize !== Infinity) checkCount(maxSize, 'maxSize')
     if (maxEntrySize !== undefined && maxEntrySize !== Infinity) checkCount(maxEntrySize, 'maxEntrySize')
+    if (max === Infinity && !(Number(maxSize) < Infinity)) {
+      throw outOfRange('max may be Infinity only if maxSize is a number of bytes')
+    }
     if (ttl !== undefined) checkTtl(ttl)
     if (ttl === 0) throw outOfRange('ttl must be more than 0 ms')
-    checkChoice(serializer, ['json', 'v8'], 'serializer')
+    if (serializer !== undefined) checkChoice(serializer, ['json', 'v8'], 'serializer')
     if (engine !== undefined) checkChoice(engine, ['rust', 'js'], 'engine')
     this.name = name
-    this.#serializer = serializers[serializer]
-    const limit = (value: number | undefined) => (value === Infinity ? undefined : value)
-    this.#engine = openEngine(
-      {
-        name,
-        max: limit(max),
-        maxSize: limit(maxSize),
-        maxEntrySize: limit(maxEntrySize),
-        ttl: ttl === undefined || ttl === Infinity ? undefined : Math.ceil(ttl),
-        format: this.#serializer.format,
-      },
-      engine,
-    )
-    // Only a cache with a name can be open in other threads.
-    this.#wakeups = name === undefined ? undefined : new Wakeups(name)
+    const format = serializer && serializers[serializer].format
+    const asked = { name, max, maxSize, maxEntrySize, ttl: ttl && Math.ceil(ttl), format }
+    this.#engine = openEngine(asked, engine)
+    const found = Object.values(serializers).find((each) => each.format === this.#engine.format)
+    if (found === undefined) {
+      this.#engine.close()
+      throw new CacheError('ERR_CACHE_OPTIONS_CONFLICT', `${JSON.stringify(name)} is open as a RustCache`)
+    }
+    this.#serializer = found
+    this.#wakeups = new Wakeups(name)
+    abandoned.register(this, this.#wakeups, this)
     this.loader = new Loader({
       engine: this.#engine,
-      encode: (value) => this.#serializer.encode(value),
-      decode: (stored) => this.#serializer.decode(stored) as V,
+      encode: (value) => found.encode(value),
+      decode: (stored) => found.decode(stored) as V,
       wakeups: this.#wakeups,
     })
     this.engine = this.#engine.kind
@@ -267,7 +273,10 @@ export class Cache<V = unknown> implements Disposable {
 
   /** The keys with their values, as for {@link Cache.keys}. */
   *entries(): Generator<[string, V], void, undefined> {
-    for (const [key, stored] of this.#engine.entries()) yield [key, this.#serializer.decode(stored) as V]
+    for (const key of this.#engine.keys()) {
+      const stored = this.#engine.peek(key)
+      if (stored !== undefined) yield [key, this.#serializer.decode(stored) as V]
+    }
   }
 
   [Symbol.iterator](): Generator<[string, V], void, undefined> {
@@ -327,14 +336,13 @@ export class Cache<V = unknown> implements Disposable {
    * The value under `key`; on a miss the result of `load`, which is stored. Of all calls that miss, in
    * whatever thread, one loads and the others wait for it, unless the key or a tag changed since it began.
    *
-   * If they change during the load, the result is not stored, and the value is loaded again; after a few
-   * loads that were each overtaken the last result is returned, without being stored. The TTL counts from
+   * If they change during the load, its result is dropped, and the value is loaded again. The TTL counts from
    * the start of the load. An error is never stored: it reaches everyone in this thread who waits, the other
    * threads load by themselves, and the next call loads again. Each caller gets a copy of its own, as from
    * `get`. A value past its TTL is served only if `staleWhileRevalidate` or `staleIfError` says so, and never
    * after an invalidation.
    *
-   * @throws What `load` throws; `ERR_CACHE_LOAD_TIMEOUT`; the reason of `signal`;
+   * @throws What `load` throws; `ERR_CACHE_LOAD_TIMEOUT`; `ERR_CACHE_OVERTAKEN`; the reason of `signal`;
    * `ERR_CACHE_NOT_SERIALIZABLE` if `load` returns what cannot be stored, `undefined` included.
    */
   async getOrSet(
@@ -367,6 +375,7 @@ export class Cache<V = unknown> implements Disposable {
     options: WrapOptions<A>,
   ): (...args: A) => Promise<V> {
     checkFunction(load, 'load')
+    checkOptions(options)
     const { key, ...rest } = options
     checkFunction(key, 'key')
     checkGetOrSetOptions(rest)
@@ -397,7 +406,8 @@ export class Cache<V = unknown> implements Disposable {
   /** Lets go of the cache; the last one to do so frees its memory. Does nothing the second time. */
   close(): void {
     this.#engine.close()
-    this.#wakeups?.close()
+    this.#wakeups.close()
+    abandoned.unregister(this)
   }
 
   [Symbol.dispose](): void {
@@ -423,7 +433,7 @@ function resolve(options: number | SetOptions): Resolved {
   const { ttl, expiresAt, fence } = options
   if (ttl !== undefined) checkTtl(ttl)
   const tags = options.tags === undefined ? undefined : checkedTags(options.tags)
-  if (fence !== undefined) checkTtl(fence, 'fence')
+  if (fence !== undefined) checkFence(fence)
   if (expiresAt === undefined) return { ttl, fence, tags }
   if (ttl !== undefined) throw outOfRange('give ttl or expiresAt, not both')
   if (typeof expiresAt !== 'number') {

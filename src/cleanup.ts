@@ -105,11 +105,13 @@ export class CleanupTask implements Disposable {
   }
 
   #schedule(): void {
-    this.#timer = setTimeout(async () => {
+    const timer = setTimeout(async () => {
       // What failed is in the metrics; the next run may do better.
       await this.#begin().catch(() => {})
-      if (this.#timer !== undefined) this.#schedule()
+      // It may have been stopped meanwhile, and even started anew.
+      if (this.#timer === timer) this.#schedule()
     }, this.#interval).unref()
+    this.#timer = timer
   }
 
   /** Ends the runs; resolves when the slice in hand is done. */

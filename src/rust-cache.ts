@@ -2,9 +2,9 @@ import { binding } from './engine/binding.js'
 import { Outcome, type PurgeSlice } from './engine/engine.js'
 import { NativeEngine } from './engine/native.js'
 import { purgeFor } from './engine/purge.js'
-import { describe, wrongType } from './errors.js'
+import { describe, outOfRange, wrongType } from './errors.js'
 import { RAW_FORMAT } from './serializer.js'
-import { checkCount, checkKey, checkText, checkTtl } from './validate.js'
+import { checkCount, checkKey, checkOptions, checkText, checkTtl } from './validate.js'
 
 /** Options of a {@link RustCache}; as in `CacheOptions`. */
 export interface RustCacheOptions {
@@ -24,14 +24,22 @@ export class RustCache implements Disposable {
   readonly #engine: NativeEngine
 
   constructor(options: RustCacheOptions = {}) {
+    checkOptions(options)
     const { name, max, maxSize, ttl } = options
     if (name !== undefined) checkText(name, 'name')
     if (max !== undefined) checkCount(max, 'max')
     if (maxSize !== undefined) checkCount(maxSize, 'maxSize')
     if (ttl !== undefined) checkTtl(ttl)
+    if (ttl === 0) throw outOfRange('ttl must be more than 0 ms')
     const native = binding()
     if (native.binding === undefined) throw native.error
-    this.#engine = new NativeEngine(native.binding, { name, max, maxSize, ttl, format: RAW_FORMAT })
+    this.#engine = new NativeEngine(native.binding, {
+      name,
+      max,
+      maxSize,
+      ttl: ttl && Math.ceil(ttl),
+      format: RAW_FORMAT,
+    })
   }
 
   /** The value under `key`, or `undefined`. */

@@ -17,6 +17,21 @@ export function checkedKeys(keys: unknown): string[] {
   return copy
 }
 
+/** Throws unless `options` is an object. */
+export function checkOptions(options: unknown): asserts options is object {
+  if (typeof options !== 'object' || options === null) {
+    throw wrongType(`the options must be an object, not ${describe(options)}`)
+  }
+}
+
+/** Throws unless `fence` is a number as `fence()` gives it. */
+export function checkFence(fence: unknown): asserts fence is number {
+  if (typeof fence !== 'number') throw wrongType(`fence must be a number, not ${describe(fence)}`)
+  if (!Number.isSafeInteger(fence) || fence < 0) {
+    throw outOfRange(`fence must be what fence() of this cache returned, not ${fence}`)
+  }
+}
+
 /** Throws unless `ttl` is a number of ms of 0 or more, `Infinity` included. */
 export function checkTtl(ttl: unknown, name = 'ttl'): asserts ttl is number {
   if (typeof ttl !== 'number') throw wrongType(`${name} must be a number of ms, not ${describe(ttl)}`)

@@ -166,16 +166,125 @@ describe.each(engines)('getOrSet on the %s engine', (engine) => {
     expect(cache.get('k')).toBe('newer')
   })
 
-  it('gives up storing when every load is overtaken', async () => {
+  it('gives no value when every load is overtaken, and lets others have their turn', async () => {
     using cache = open<number>()
-    let loads = 0
-    const value = await cache.getOrSet('k', async () => {
+    let turns = 0
+    const spin = setInterval(() => turns++, 1)
+    const load = async () => {
       cache.delete('k')
-      return ++loads
+      return 1
+    }
+    await expect(cache.getOrSet('k', load, { hardTimeout: 60 })).rejects.toMatchObject({
+      code: 'ERR_CACHE_OVERTAKEN',
     })
-    expect(value).toBe(loads)
-    expect(loads).toBeLessThan(10)
+    clearInterval(spin)
+    expect(turns).toBeGreaterThan(3)
     expect(cache.has('k')).toBe(false)
+    // As soon as a load is left alone, it counts.
+    let loads = 0
+    const calmed = async () => {
+      if (++loads < 8) cache.delete('l')
+      return loads
+    }
+    expect(await cache.getOrSet('l', calmed)).toBe(8)
+    expect(cache.get('l')).toBe(8)
+  })
+
+  it('notices a signal that is aborted while the load begins, and leaves nothing on it', async () => {
+    using cache = open<number>()
+    const controller = new AbortController()
+    const load = () => {
+      controller.abort(new Error('at once'))
+      return new Promise<number>(() => {})
+    }
+    await expect(cache.getOrSet('k', load, { signal: controller.signal })).rejects.toThrow('at once')
+    const { signal } = new AbortController()
+    const remove = vi.spyOn(signal, 'removeEventListener')
+    const add = vi.spyOn(signal, 'addEventListener')
+    const never = () => new Promise<number>(() => {})
+    await expect(cache.getOrSet('l', never, { signal, timeout: 1 })).rejects.toThrow('1 ms')
+    expect(add).toHaveBeenCalledTimes(1)
+    expect(remove).toHaveBeenCalledTimes(1)
+  })
+
+  it('counts one time-out for the call, however many loads it comes to', async () => {
+    using cache = open<number>()
+    const load = async () => {
+      await sleep(20)
+      cache.delete('k')
+      return 1
+    }
+    const start = performance.now()
+    await expect(cache.getOrSet('k', load, { timeout: 50 })).rejects.toMatchObject({
+      code: 'ERR_CACHE_LOAD_TIMEOUT',
+    })
+    expect(performance.now() - start).toBeLessThan(1_000)
+  })
+
+  it('does not hang when a load asks for its own key', async () => {
+    using cache = open<number>()
+    const outer = cache.getOrSet('k', async () => (await cache.getOrSet('k', () => 1)) + 1, {
+      hardTimeout: 30,
+    })
+    await expect(outer).rejects.toMatchObject({ code: 'ERR_CACHE_LOAD_TIMEOUT' })
+    const inner = new Promise((resolve, reject) => {
+      cache.getOrSet('l', () => {
+        cache.getOrSet('l', () => 1).then(resolve, reject)
+        return 2
+      })
+    })
+    expect(await inner).toBe(2)
+  })
+
+  it('joins no load that a change of its own tags has overtaken', async () => {
+    using cache = open<string>()
+    const gate = deferred<string>()
+    const first = cache.getOrSet('k', () => gate.promise, { tags: ['a'] })
+    cache.invalidateTag('b')
+    expect(await cache.getOrSet('k', () => 'fresh', { tags: ['b'] })).toBe('fresh')
+    gate.resolve('old')
+    expect(await first).toBe('fresh')
+  })
+
+  it('keeps the tags as they were when it was called', async () => {
+    using cache = open<string>()
+    const tags = ['t']
+    const gate = deferred<string>()
+    const loading = cache.getOrSet('k', () => gate.promise, { tags })
+    tags.length = 0
+    gate.resolve('v')
+    await loading
+    cache.invalidateTag('t')
+    expect(cache.has('k')).toBe(false)
+    cache.set('p', 'v', { tags: new Proxy(['t'], {}) })
+    cache.invalidateTag('t')
+    expect(cache.has('p')).toBe(false)
+  })
+
+  it('loads each of many keys once, side by side', async () => {
+    using cache = open<number>({ max: 1_000 })
+    let loads = 0
+    const keys = Array.from({ length: 1_000 }, (_, at) => `key ${at}`)
+    const load = async () => {
+      await sleep(5)
+      return ++loads
+    }
+    await Promise.all(keys.map((key) => cache.getOrSet(key, load)))
+    expect(loads).toBe(1_000)
+    expect(cache.stats().fenced).toBe(0)
+  })
+
+  it('gives each caller bytes of its own', async () => {
+    using cache = open<Uint8Array>()
+    const loaded = new Uint8Array([1])
+    const load = async () => {
+      await sleep(1)
+      return loaded
+    }
+    const [a, b] = await Promise.all([cache.getOrSet('k', load), cache.getOrSet('k', load)])
+    ;(a as Uint8Array)[0] = 2
+    loaded[0] = 3
+    expect([b?.[0], cache.get('k')?.[0]]).toEqual([1, 1])
   })
 
   it('counts the TTL from the start of the load', async () => {

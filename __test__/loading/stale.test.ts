@@ -158,6 +158,24 @@ describe.each(engines)('loads on the %s engine', (engine) => {
     expect(cache.stats()).toMatchObject({ refreshes: 1, loads: 2 })
   })
 
+  it('begin ahead of the end of the TTL that the load chose', async () => {
+    using cache = new Cache<string>({ engine, ttl: 1_000_000 })
+    const load = vi.fn((context: LoadContext<string>) => {
+      context.ttl = 100_000
+      return 'v'
+    })
+    for (let call = 0; call < 5; call++) await cache.getOrSet('k', load, { refreshAhead: 0.5 })
+    expect(load).toHaveBeenCalledTimes(1)
+    const short = vi.fn((context: LoadContext<string>) => {
+      context.ttl = 60
+      return 'v'
+    })
+    await cache.getOrSet('l', short, { refreshAhead: 0.9 })
+    await sleep(30)
+    await cache.getOrSet('l', short, { refreshAhead: 0.9 })
+    expect(short).toHaveBeenCalledTimes(2)
+  })
+
   it('that fail ahead of time leave the value as it is', async () => {
     using cache = new Cache<string>({ engine, ttl: 10_000 })
     await cache.getOrSet('k', () => 'old')
@@ -205,7 +223,9 @@ describe.each(engines)('loads on the %s engine', (engine) => {
       cache.invalidateTag('c')
       return 'late'
     }
-    await cache.getOrSet('l', late)
+    await expect(cache.getOrSet('l', late, { hardTimeout: 20 })).rejects.toMatchObject({
+      code: 'ERR_CACHE_OVERTAKEN',
+    })
     expect(cache.has('l')).toBe(false)
   })
 

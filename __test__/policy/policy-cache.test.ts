@@ -142,7 +142,7 @@ describe.each(engines)('PolicyCache on the %s engine', (engine) => {
     })
     expect(await decisions.size()).toBe(0)
     expect(await decisions.decide(query(), { evaluate: () => allow })).toEqual(allow)
-    expect(decisions.getMetrics().errors).toBe(7)
+    expect(decisions.getMetrics().errors).toBe(8)
     await expect(open().decide(query())).rejects.toThrow('evaluate')
   })
 
@@ -314,6 +314,53 @@ describe.each(engines)('PolicyCache on the %s engine', (engine) => {
     expect(decisions.getMetrics()).toMatchObject({ refreshes: 1, sets: 2 })
     await sleep(120)
     expect(await decisions.get(asked)).toEqual(allow)
+  })
+
+  it('evaluates and stores what was asked, whatever becomes of the query object', async () => {
+    using decisions = open()
+    const asked = { user: 'mallory', action: 'read', resource: 'doc:1', context: { roles: ['guest'] } }
+    const evaluate = async ({ user, context }: PolicyQuery) => {
+      await sleep(2)
+      return { allowed: user === 'root' || (context as { roles: string[] }).roles.includes('admin') }
+    }
+    const slow = async (given: PolicyQuery) => {
+      await sleep(2)
+      return evaluate(given)
+    }
+    const deciding = decisions.decide(asked, { evaluate: slow })
+    asked.user = 'root'
+    asked.context.roles.push('admin')
+    expect(await deciding).toEqual(deny)
+    expect(await decisions.get({ ...asked, user: 'mallory', context: { roles: ['guest'] } })).toEqual(deny)
+    expect(await decisions.get(asked)).toBeUndefined()
+  })
+
+  it('does not hang when a bypass fails beside an evaluation under way', async () => {
+    using decisions = open()
+    let release = () => {}
+    const slow = () =>
+      new Promise<Decision>((resolve) => {
+        release = () => resolve(allow)
+      })
+    const first = decisions.decide(query(), { evaluate: slow })
+    const bypass = decisions.decide(query(), {
+      evaluate: () => Promise.reject(new Error('down')),
+      freshness: 'bypass',
+    })
+    await expect(bypass).rejects.toThrow('down')
+    const third = decisions.decide(query(), { evaluate: () => deny })
+    await sleep(5)
+    release()
+    expect([await first, await third]).toEqual([allow, allow])
+  })
+
+  it('begins no evaluation if one of the queries to preload is wrong', async () => {
+    using decisions = open()
+    const evaluate = vi.fn(async () => allow)
+    await expect(
+      decisions.preload([query(), query('b', 'c', 'd', { context: Number.NaN })], evaluate),
+    ).rejects.toThrow('NaN')
+    expect(evaluate).not.toHaveBeenCalled()
   })
 
   it('preloads what is missing', async () => {

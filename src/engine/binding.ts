@@ -4,7 +4,7 @@ import { CacheError } from '../errors.js'
 import type { EngineSettings, EngineStats, Stored } from './engine.js'
 
 /** The ABI of the native binary that this code was written for. */
-export const ABI = 2
+export const ABI = 3
 
 type Tags = readonly string[] | undefined
 
@@ -18,10 +18,10 @@ export interface Binding {
     maxSize: number | undefined,
     maxEntrySize: number | undefined,
     ttl: number | undefined,
-    format: number,
+    format: number | undefined,
   ): number
   close(cache: number): boolean
-  options(cache: number): EngineSettings
+  options(cache: number): EngineSettings & { serializer: number }
   get(cache: number, key: string): Stored | undefined
   peek(cache: number, key: string): Stored | undefined
   take(cache: number, key: string): Stored | undefined
@@ -46,7 +46,7 @@ export interface Binding {
     values: readonly Stored[],
     ttls: number | undefined | readonly (number | undefined)[],
   ): number[]
-  scan(cache: number, stripe: number, slot: number, limit: number, values: 0 | 1): (number | Stored)[]
+  scan(cache: number, stripe: number, slot: number, limit: number): (number | string)[]
   purge(cache: number, budget: number): number
   clear(cache: number): void
   size(cache: number): number
@@ -57,6 +57,7 @@ export interface Binding {
   settle(cache: number, key: string, lease: number): boolean
   leases(cache: number): number
   getStale(cache: number, key: string): [Stored, number] | undefined
+  isDue(cache: number, key: string, part: number): boolean
   invalidateTag(cache: number, tag: string): void
   stats(cache: number): EngineStats
   resetStats(cache: number): void

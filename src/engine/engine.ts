@@ -17,7 +17,7 @@ export interface EngineOptions {
   /** The TTL in ms of an entry that is stored without one. */
   readonly ttl?: number | undefined
   /** How the wrapper encodes values; all that share a cache must agree on it. */
-  readonly format: number
+  readonly format?: number | undefined
 }
 
 /** The options that an engine works with; `Infinity` where there is no limit. */
@@ -87,6 +87,8 @@ export interface PurgeSlice {
 export interface Engine {
   readonly kind: EngineKind
   readonly settings: EngineSettings
+  /** How the wrapper that opened the cache first encodes values. */
+  readonly format: number
   get(key: string): Stored | undefined
   peek(key: string): Stored | undefined
   take(key: string): Stored | undefined
@@ -116,7 +118,6 @@ export interface Engine {
     ttls: number | undefined | readonly (number | undefined)[],
   ): number[]
   keys(): Generator<string, void, undefined>
-  entries(): Generator<[string, Stored], void, undefined>
   /** Removes expired entries, looking at no more than `budget`. */
   purge(budget: number): PurgeSlice
   clear(): void
@@ -137,8 +138,31 @@ export interface Engine {
   leases(): number
   /** The value under `key`, its TTL passed or not, and for how many ms it has been stale; 0 if it is not. */
   getStale(key: string): [value: Stored, staleMs: number] | undefined
+  /** Whether no more than this part of its TTL, from 0 to 1, is left to the value under `key`. */
+  isDue(key: string, part: number): boolean
   invalidateTag(tag: string): void
   stats(): EngineStats
   resetStats(): void
   close(): void
+}
+
+/**
+ * What is asked for and contradicts what is in force, as the text of an error; `undefined` if nothing does.
+ * What is left out agrees with anything.
+ */
+export function conflict(
+  asked: EngineOptions,
+  engine: Pick<Engine, 'settings' | 'format'>,
+): string | undefined {
+  const inForce = { ...engine.settings, serializer: engine.format }
+  const wanted = { ...asked, serializer: asked.format }
+  for (const option of ['max', 'maxSize', 'maxEntrySize', 'ttl', 'serializer'] as const) {
+    if (wanted[option] !== undefined && wanted[option] !== inForce[option]) {
+      return (
+        `${JSON.stringify(asked.name)}: a cache of this name is open with another ${option}: ` +
+        `${wanted[option]} is asked for, ${inForce[option]} is in force`
+      )
+    }
+  }
+  return undefined
 }

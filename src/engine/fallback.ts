@@ -1,9 +1,27 @@
 import { CacheError } from '../errors.js'
-import type { Engine, EngineOptions, EngineSettings, EngineStats, PurgeSlice, Stored } from './engine.js'
+import {
+  conflict,
+  type Engine,
+  type EngineOptions,
+  type EngineSettings,
+  type EngineStats,
+  type PurgeSlice,
+  type Stored,
+} from './engine.js'
 import { type Entry, noStats, Store } from './store.js'
 
 /** Named stores of this thread, as long as an engine uses them. */
 const named = new Map<string, Store>()
+
+function leave(store: Store, name: string | undefined): void {
+  store.users--
+  if (store.users === 0 && name !== undefined && named.get(name) === store) named.delete(name)
+}
+
+/** Lets go of what was opened by an engine that is collected without having been closed. */
+const abandoned = new FinalizationRegistry<{ store: Store; name: string | undefined }>(({ store, name }) => {
+  leave(store, name)
+})
 
 function monotonicMs(): number {
   return Math.floor(performance.now())
@@ -16,26 +34,23 @@ function monotonicMs(): number {
 export class FallbackEngine implements Engine {
   readonly kind = 'js'
   readonly settings: EngineSettings
+  readonly format: number
   readonly #name: string | undefined
   #open: Store | undefined
 
   /** `now` is a monotonic clock in whole ms, for tests. */
   constructor(options: EngineOptions, now = monotonicMs) {
     this.#name = options.name
-    const store = (this.#name === undefined ? undefined : named.get(this.#name)) ?? new Store(options, now)
-    const conflict = store.conflict(options)
-    if (conflict !== undefined && store.users > 0) {
-      const { option, asked, inForce } = conflict
-      throw new CacheError(
-        'ERR_CACHE_OPTIONS_CONFLICT',
-        `${JSON.stringify(this.#name)}: a cache of this name is open with another ${option}: ` +
-          `${asked} is asked for, ${inForce} is in force`,
-      )
-    }
+    const found = this.#name === undefined ? undefined : named.get(this.#name)
+    const store = found ?? new Store(options, now)
+    this.settings = store.settings
+    this.format = store.format
+    const contradiction = found && conflict(options, this)
+    if (contradiction) throw new CacheError('ERR_CACHE_OPTIONS_CONFLICT', contradiction)
     if (this.#name !== undefined) named.set(this.#name, store)
     store.users++
     this.#open = store
-    this.settings = store.settings
+    abandoned.register(this, { store, name: this.#name }, this)
   }
 
   get #store(): Store {
@@ -103,11 +118,10 @@ export class FallbackEngine implements Engine {
   }
 
   *keys(): Generator<string, void, undefined> {
-    for (const entry of this.#store.all()) yield entry.key
-  }
-
-  *entries(): Generator<[string, Stored], void, undefined> {
-    for (const entry of this.#store.all()) yield [entry.key, out(entry) as Stored]
+    for (const { key } of this.#store.all()) {
+      // It may have gone since.
+      if (this.has(key)) yield key
+    }
   }
 
   purge(budget: number): PurgeSlice {
@@ -131,14 +145,19 @@ export class FallbackEngine implements Engine {
   }
 
   permits(key: string, fence: number, tags?: readonly string[]): boolean {
-    return this.#store.versions.permits(fence, key, tags)
+    return this.#store.permits(fence, key, tags)
   }
 
   claim(key: string, timeout: number, tags?: readonly string[]): [number, number] | undefined {
-    const { leases, versions } = this.#store
-    const now = this.#store.now()
-    const lease = leases.claim({ key, owner: this, now, ends: now + timeout, tags }, versions)
-    return lease === undefined ? undefined : [lease, versions.now]
+    const store = this.#store
+    const now = store.now()
+    const fence = store.versions.now
+    // A caller must not wait for a load that a change of its own tags has overtaken.
+    const isCurrent = (held: number, heldTags: readonly string[] | undefined) =>
+      store.permits(held, key, heldTags) && store.versions.tagsUnchanged(held, tags)
+    const claim = { key, owner: this, now, ends: now + timeout, tags, fence }
+    const lease = store.leases.claim(claim, isCurrent)
+    return lease === undefined ? undefined : [lease, fence]
   }
 
   settle(key: string, lease: number): boolean {
@@ -154,6 +173,12 @@ export class FallbackEngine implements Engine {
     if (entry === undefined) return undefined
     const late = this.#store.now() - entry.freshUntil
     return [out(entry) as Stored, late < 0 ? 0 : Math.max(1, late)]
+  }
+
+  isDue(key: string, part: number): boolean {
+    const entry = this.#store.find(key)
+    if (entry === undefined || entry.freshUntil === Infinity) return false
+    return entry.freshUntil - this.#store.now() <= entry.ttl * part
   }
 
   invalidateTag(tag: string): void {
@@ -172,8 +197,9 @@ export class FallbackEngine implements Engine {
     const store = this.#open
     if (store === undefined) return
     this.#open = undefined
+    abandoned.unregister(this)
     store.leases.release(this)
-    if (--store.users === 0 && this.#name !== undefined) named.delete(this.#name)
+    leave(store, this.#name)
   }
 }
 

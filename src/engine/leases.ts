@@ -1,5 +1,3 @@
-import type { Versions } from './versions.js'
-
 interface Lease {
   readonly number: number
   readonly owner: object
@@ -19,6 +17,7 @@ interface Claim {
   readonly now: number
   readonly ends: number
   readonly tags: readonly string[] | undefined
+  readonly fence: number
 }
 
 /** The loads of the fallback engine that are under way: at most one a key that nothing has overtaken. */
@@ -26,15 +25,21 @@ export class Leases {
   readonly #leases = new Map<string, Lease>()
   #last = 0
 
-  /** The number of a new lease, or `undefined` while another one holds. */
-  claim({ key, owner, now, ends, tags }: Claim, versions: Versions): number | undefined {
+  /**
+   * The number of a new lease with this fence, or `undefined` while another one holds of which `isCurrent`,
+   * given its fence and tags, is true.
+   */
+  claim(
+    { key, owner, now, ends, tags, fence }: Claim,
+    isCurrent: (fence: number, tags: readonly string[] | undefined) => boolean,
+  ): number | undefined {
     const held = this.#leases.get(key)
-    if (held !== undefined && now < held.ends && versions.permits(held.fence, key, held.tags)) {
+    if (held !== undefined && now < held.ends && isCurrent(held.fence, held.tags)) {
       held.awaited = true
       return undefined
     }
     const number = ++this.#last
-    this.#leases.set(key, { number, owner, fence: versions.now, tags, ends, awaited: false })
+    this.#leases.set(key, { number, owner, fence, tags, ends, awaited: false })
     return number
   }
 

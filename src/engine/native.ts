@@ -1,8 +1,16 @@
 import { CacheError } from '../errors.js'
 import type { Binding } from './binding.js'
-import type { Engine, EngineOptions, EngineSettings, EngineStats, PurgeSlice, Stored } from './engine.js'
+import {
+  conflict,
+  type Engine,
+  type EngineOptions,
+  type EngineSettings,
+  type EngineStats,
+  type PurgeSlice,
+  type Stored,
+} from './engine.js'
 
-/** Entries fetched in one crossing while walking over a cache. */
+/** Keys fetched in one crossing while walking over a cache. */
 const BATCH = 256
 
 /** Closes what was opened by an engine that is collected without having been closed. */
@@ -14,23 +22,22 @@ const abandoned = new FinalizationRegistry<{ binding: Binding; cache: number }>(
 export class NativeEngine implements Engine {
   readonly kind = 'rust'
   readonly settings: EngineSettings
+  readonly format: number
   readonly #binding: Binding
   readonly #cache: number
 
   constructor(binding: Binding, options: EngineOptions) {
     const { name, max, maxSize, maxEntrySize, ttl, format } = options
     this.#binding = binding
-    try {
-      this.#cache = binding.open(name, max, maxSize, maxEntrySize, ttl, format)
-    } catch (error) {
-      throw withName(error, name)
-    }
-    const inForce = binding.options(this.#cache)
-    this.settings = {
-      max: inForce.max,
-      maxSize: inForce.maxSize,
-      maxEntrySize: inForce.maxEntrySize,
-      ttl: inForce.ttl,
+    // What it has open by this name already, it leaves as it is.
+    this.#cache = binding.open(name, max, maxSize, maxEntrySize, ttl, format)
+    const { serializer, ...settings } = binding.options(this.#cache)
+    this.settings = settings
+    this.format = serializer
+    const contradiction = conflict(options, this)
+    if (contradiction !== undefined) {
+      binding.close(this.#cache)
+      throw new CacheError('ERR_CACHE_OPTIONS_CONFLICT', contradiction)
     }
     abandoned.register(this, { binding, cache: this.#cache }, this)
   }
@@ -97,25 +104,17 @@ export class NativeEngine implements Engine {
   }
 
   *keys(): Generator<string, void, undefined> {
-    for (const batch of this.#scan(0)) {
-      for (let at = 2; at < batch.length; at++) yield batch[at] as string
-    }
-  }
-
-  *entries(): Generator<[string, Stored], void, undefined> {
-    for (const batch of this.#scan(1)) {
-      for (let at = 2; at < batch.length; at += 2) yield [batch[at] as string, batch[at + 1] as Stored]
-    }
-  }
-
-  *#scan(values: 0 | 1): Generator<(number | Stored)[], void, undefined> {
     let stripe = 0
     let slot = 0
     while (stripe >= 0) {
-      const batch = this.#binding.scan(this.#cache, stripe, slot, BATCH, values)
+      const batch = this.#binding.scan(this.#cache, stripe, slot, BATCH)
       stripe = batch[0] as number
       slot = batch[1] as number
-      yield batch
+      for (let at = 2; at < batch.length; at++) {
+        const key = batch[at] as string
+        // It may have gone since the batch was fetched.
+        if (this.has(key)) yield key
+      }
     }
   }
 
@@ -160,6 +159,10 @@ export class NativeEngine implements Engine {
     return this.#binding.getStale(this.#cache, key)
   }
 
+  isDue(key: string, part: number): boolean {
+    return this.#binding.isDue(this.#cache, key, part)
+  }
+
   invalidateTag(tag: string): void {
     this.#binding.invalidateTag(this.#cache, tag)
   }
@@ -176,9 +179,4 @@ export class NativeEngine implements Engine {
     abandoned.unregister(this)
     this.#binding.close(this.#cache)
   }
-}
-
-function withName(error: unknown, name: string | undefined): unknown {
-  if ((error as { code?: string }).code !== 'ERR_CACHE_OPTIONS_CONFLICT') return error
-  return new CacheError('ERR_CACHE_OPTIONS_CONFLICT', `${JSON.stringify(name)}: ${(error as Error).message}`)
 }

@@ -13,7 +13,7 @@ import { Leases } from './leases.js'
 import { Versions } from './versions.js'
 
 /** The bytes charged for an entry beyond its key and value, the same as in the native engine. */
-export const ENTRY_OVERHEAD = 128
+export const ENTRY_OVERHEAD = 136
 
 /** The longest grace in ms, as in the native engine. */
 const MAX_GRACE = 2 ** 32 - 1
@@ -30,6 +30,10 @@ export interface Entry {
   /** The ms of the clock from which on the entry is gone, its grace included. */
   readonly deadline: number
   readonly fence: number
+  /** The sequence number of the change that put the entry in. */
+  readonly written: number
+  /** Ms from its insertion to the end of its TTL. */
+  readonly ttl: number
   readonly tags: readonly string[] | undefined
 }
 
@@ -59,6 +63,7 @@ export function noStats(): EngineStats {
 /** What the fallback engines of one name in one thread share: entries, order, deadlines, versions, leases. */
 export class Store {
   readonly settings: EngineSettings
+  /** How the wrapper encodes values. */
   readonly format: number
   readonly versions = new Versions()
   readonly leases = new Leases()
@@ -80,30 +85,19 @@ export class Store {
       maxEntrySize: maxEntrySize ?? Infinity,
       ttl: ttl ?? Infinity,
     }
-    this.format = options.format
+    this.format = options.format ?? 0
     this.now = now
     this.#entries = new LRUCache<string, Entry>({
       // The package sets aside memory for `max` entries; a large one is kept by `#makeRoom` alone.
       max: this.settings.max <= PREALLOCATED ? this.settings.max : 0,
       // With no bound of its own the package would not count bytes.
       maxSize: maxSize ?? Number.MAX_SAFE_INTEGER,
-      dispose: (_entry, _key, reason) => {
+      dispose: (entry, key, reason) => {
         if (reason === 'evict') this.stats[this.#evictingFor]++
+        // A value older than the one that goes must not come after it.
+        if (reason !== 'set') this.versions.remember(key, entry.written)
       },
     })
-  }
-
-  /** The first option of `options` that contradicts what is in force. */
-  conflict(options: EngineOptions): { option: string; asked: number; inForce: number } | undefined {
-    const asked = { ...options, serializer: options.format }
-    const inForce = { ...this.settings, serializer: this.format }
-    for (const option of ['max', 'maxSize', 'maxEntrySize', 'ttl', 'serializer'] as const) {
-      const value = asked[option]
-      if (value !== undefined && value !== inForce[option]) {
-        return { option, asked: value, inForce: inForce[option] }
-      }
-    }
-    return undefined
   }
 
   get size(): number {
@@ -157,7 +151,7 @@ export class Store {
   }
 
   remove(key: string): Entry | undefined {
-    this.versions.changeKey(key)
+    this.versions.removeKey(key)
     const entry = this.#entries.peek(key)
     if (entry === undefined) return undefined
     const removal = this.#removal(entry)
@@ -174,7 +168,7 @@ export class Store {
     tags: readonly string[] | undefined,
     grace: number | undefined,
   ): number {
-    if (fence !== undefined && !this.versions.permits(fence, key, tags)) {
+    if (fence !== undefined && !this.permits(fence, key, tags)) {
       this.stats.fenced++
       return Outcome.Fenced
     }
@@ -191,7 +185,7 @@ export class Store {
       this.stats.rejections++
       return Outcome.TooLarge
     }
-    const sequence = this.versions.changeKey(key)
+    const sequence = this.versions.write()
     const freshUntil = this.now() + Math.ceil(life)
     const entry: Entry = {
       key,
@@ -200,6 +194,8 @@ export class Store {
       freshUntil,
       deadline: freshUntil + kept,
       fence: fence ?? sequence,
+      written: sequence,
+      ttl: life,
       tags: tags === undefined || tags.length === 0 ? undefined : [...tags],
     }
     const old = this.#entries.peek(key)
@@ -212,6 +208,11 @@ export class Store {
       this.#compact()
     }
     return Outcome.Stored
+  }
+
+  /** Whether a load begun at `fence` may still be shared and stored. */
+  permits(fence: number, key: string, tags: readonly string[] | undefined): boolean {
+    return this.versions.permits(fence, key, this.#entries.peek(key)?.written, tags)
   }
 
   /** Lets expired entries go, then for `max` live ones; for `maxSize` the package evicts by itself. */

@@ -23,10 +23,20 @@ export class Versions {
     return this.#sequence
   }
 
-  /** Records a change of a key and returns its sequence number. */
-  changeKey(key: string): number {
+  /** The sequence number of a change that leaves an entry behind, which remembers it. */
+  write(): number {
+    return ++this.#sequence
+  }
+
+  /** Records that a key was removed. */
+  removeKey(key: string): void {
     this.#keys[stripe(key)] = ++this.#sequence
-    return this.#sequence
+  }
+
+  /** Keeps in mind that a key was written at `sequence`, when the entry that knew it goes. */
+  remember(key: string, sequence: number): void {
+    const at = stripe(key)
+    this.#keys[at] = Math.max(this.#keys[at] as number, sequence)
   }
 
   invalidateTag(tag: string): void {
@@ -38,9 +48,19 @@ export class Versions {
     this.#cleared = ++this.#sequence
   }
 
-  /** Whether a value as fresh as `fence` may be stored under `key` with `tags`. */
-  permits(fence: number, key: string, tags: readonly string[] | undefined): boolean {
+  /**
+   * Whether a value as fresh as `fence` may be stored under `key`, whose entry was written at `written`, if
+   * there is one, with `tags`. A fence from the future is that of another cache, and says nothing.
+   */
+  permits(
+    fence: number,
+    key: string,
+    written: number | undefined,
+    tags: readonly string[] | undefined,
+  ): boolean {
     return (
+      fence <= this.#sequence &&
+      (written === undefined || written <= fence) &&
       this.#cleared <= fence &&
       (this.#keys[stripe(key)] as number) <= fence &&
       this.tagsUnchanged(fence, tags)

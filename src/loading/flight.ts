@@ -1,39 +1,69 @@
 import { CacheError } from '../errors.js'
 
+/** What the work of a flight is given. */
+export interface FlightControl {
+  /** Aborted when the work was given up. */
+  readonly signal: AbortSignal
+  /** Begins to count the time that the work may take, from now. */
+  startClock(): void
+}
+
 /** Work under way that several callers wait for. */
 export class Flight<T> {
   /** The fence taken before the work began. */
   readonly fence: number
   /** The tags that its result will carry. */
   readonly tags: readonly string[] | undefined
+  readonly #timeout: number
   readonly #abort = new AbortController()
+  readonly #keepsAlive: boolean
   readonly #result: Promise<T>
+  // Set by the promise's executor, which runs at once.
+  #resolve!: (value: T) => void
+  #reject!: (reason: unknown) => void
+  #timer: NodeJS.Timeout | undefined
   #waiting = 0
 
   /**
-   * Begins `work` at once. After `timeout` ms it fails with `ERR_CACHE_LOAD_TIMEOUT`. However it ends,
-   * `onEnd` is called once, before anyone who waits goes on.
+   * @param timeout Ms that the work may take once its clock runs.
+   * @param keepsAlive Whether the process lives while a caller waits, for the work itself has nothing that
+   * would keep it alive.
    */
-  constructor(
-    fence: number,
-    tags: readonly string[] | undefined,
-    timeout: number,
-    work: (signal: AbortSignal) => Promise<T>,
-    onEnd: (flight: Flight<T>) => void,
-  ) {
+  constructor(fence: number, tags: readonly string[] | undefined, timeout: number, keepsAlive: boolean) {
     this.fence = fence
     this.tags = tags
+    this.#timeout = timeout
+    this.#keepsAlive = keepsAlive
+    this.#result = new Promise<T>((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    // Those who wait get the error; without them nobody would handle it.
+    this.#result.catch(() => {})
+  }
+
+  /** Begins `work`. However it ends, `onEnd` is called once, before anyone who waits goes on. */
+  start(work: (control: FlightControl) => Promise<T>, onEnd: (error: unknown) => void): void {
     const { signal } = this.#abort
     const aborted = new Promise<never>((_, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true })
     })
-    const timer = startTimer(timeout, () => this.#abort.abort(timedOut(timeout)))
-    this.#result = Promise.race([work(signal), aborted]).finally(() => {
-      clearTimeout(timer)
-      onEnd(this)
-    })
-    // Those who wait get the error; without them nobody would handle it.
-    this.#result.catch(() => {})
+    const startClock = () => {
+      this.#timer = startTimer(this.#timeout, () => this.#abort.abort(timedOut(this.#timeout)))
+    }
+    // The work may ask for its own result before it is begun, so the promise of that is there already.
+    Promise.race([work({ signal, startClock }), aborted]).then(
+      (value) => {
+        clearTimeout(this.#timer)
+        onEnd(undefined)
+        this.#resolve(value)
+      },
+      (error) => {
+        clearTimeout(this.#timer)
+        onEnd(error)
+        this.#reject(error)
+      },
+    )
   }
 
   /** Whether the work was given up. */
@@ -47,9 +77,11 @@ export class Flight<T> {
    */
   async wait(signal: AbortSignal | undefined, timeout: number): Promise<T> {
     this.#waiting++
+    const alive = this.#keepsAlive ? setTimeout(() => {}, MAX_DELAY) : undefined
     try {
       return await unlessEnded(this.#result, signal, timeout)
     } finally {
+      clearTimeout(alive)
       this.#waiting--
       if (this.#waiting === 0 && signal?.aborted) this.#abort.abort(signal.reason)
     }
@@ -57,7 +89,8 @@ export class Flight<T> {
 }
 
 function timedOut(timeout: number): CacheError {
-  return new CacheError('ERR_CACHE_LOAD_TIMEOUT', `the load did not settle within ${timeout} ms`)
+  const message = `the load did not settle within ${Math.ceil(timeout)} ms`
+  return new CacheError('ERR_CACHE_LOAD_TIMEOUT', message)
 }
 
 /** The longest delay that timers take; a longer one would fire at once. */
@@ -67,16 +100,23 @@ function startTimer(ms: number, body: () => void): NodeJS.Timeout | undefined {
   return ms > MAX_DELAY ? undefined : setTimeout(body, ms).unref()
 }
 
-/** `promise`, or the reason of `signal`, or a time-out, whichever is first. */
+/** `promise`, or the reason of `signal`, or a time-out, whichever is first; nothing is left behind by it. */
 function unlessEnded<T>(promise: Promise<T>, signal: AbortSignal | undefined, timeout: number): Promise<T> {
   if (signal === undefined && timeout === Infinity) return promise
   return new Promise<T>((resolve, reject) => {
-    const onAbort = () => reject(signal?.reason)
-    const timer = startTimer(timeout, () => reject(timedOut(timeout)))
-    signal?.addEventListener('abort', onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => {
+    const settle = (finish: () => void) => {
       clearTimeout(timer)
       signal?.removeEventListener('abort', onAbort)
-    })
+      finish()
+    }
+    const onAbort = () => settle(() => reject(signal?.reason))
+    const timer = startTimer(timeout, () => settle(() => reject(timedOut(timeout))))
+    signal?.addEventListener('abort', onAbort, { once: true })
+    promise.then(
+      (value) => settle(() => resolve(value)),
+      (error) => settle(() => reject(error)),
+    )
+    // It may have been aborted while the work began.
+    if (signal?.aborted) onAbort()
   })
 }

@@ -1,5 +1,5 @@
-import { outOfRange, wrongType } from '../errors.js'
-import { checkedTags, checkTtl } from '../validate.js'
+import { describe, outOfRange, wrongType } from '../errors.js'
+import { checkedTags, checkOptions, checkTtl } from '../validate.js'
 import type { Request } from './loader.js'
 
 /** What a load is given. It may change what is not read-only; that then holds for its result. */
@@ -44,16 +44,20 @@ export interface GetOrSetOptions {
   timeout?: number
   /**
    * Ms after which a load that has not settled fails with `ERR_CACHE_LOAD_TIMEOUT` and its key is free
-   * again; `Infinity` never. Default: 30 000.
+   * again; `Infinity` never. A call whose loads are each overtaken by an invalidation fails after as long with
+   * `ERR_CACHE_OVERTAKEN`. Default: 30 000.
    */
   hardTimeout?: number
-  /** Ms after its TTL for which a value is served while it is loaded again behind the scenes. Default: 0. */
+  /**
+   * Ms after its TTL for which a value is served while it is loaded again behind the scenes. It must have
+   * been given when the value was loaded, too: only then is the value kept. Default: 0.
+   */
   staleWhileRevalidate?: number
-  /** Ms after its TTL for which a value is served when its load fails. Default: 0. */
+  /** Ms after its TTL for which a value is served when its load fails; kept as above. Default: 0. */
   staleIfError?: number
   /**
-   * The part of the TTL, from 0 to 1, that must be left; with less, a hit begins to load the value again
-   * behind the scenes. Default: 0, never.
+   * The part of the value's own TTL, from 0 to 1, that must be left; with less, a hit begins to load the
+   * value again behind the scenes. Default: 0, never.
    */
   refreshAhead?: number
   /** An object of the caller's that is told where the result came from. */
@@ -69,6 +73,11 @@ function checkPart(value: unknown, name: string): void {
 
 /** Checks the options of `getOrSet`. Runs at every hit. */
 export function checkGetOrSetOptions(options: GetOrSetOptions): void {
+  checkOptions(options)
+  const { signal } = options
+  if (signal !== undefined && typeof signal?.throwIfAborted !== 'function') {
+    throw wrongType(`signal must be an AbortSignal, not ${describe(signal)}`)
+  }
   if (options.ttl !== undefined) checkTtl(options.ttl)
   if (options.tags !== undefined) checkedTags(options.tags)
   if (options.ttlJitter !== undefined) checkPart(options.ttlJitter, 'ttlJitter')

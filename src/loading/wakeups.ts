@@ -1,8 +1,8 @@
-type Channel = InstanceType<typeof BroadcastChannel> & { unref?: () => void }
-
 /** Ms after which a waiter looks by itself: first, and at the most. Each time it waits twice as long. */
 const FIRST_LOOK = 2
 const LAST_LOOK = 64
+
+type Channel = InstanceType<typeof BroadcastChannel> & { unref?: () => void }
 
 /**
  * Tells the threads that have a cache open when a load has ended.
@@ -11,32 +11,35 @@ const LAST_LOOK = 64
  * therefore also looks from time to time.
  */
 export class Wakeups {
-  readonly #name: string
+  /** `undefined` for a cache that no other thread can have open. */
+  readonly #name: string | undefined
   readonly #waiting = new Map<string, Set<() => void>>()
   #channel: Channel | undefined
 
-  /** `name` is that of the cache. */
-  constructor(name: string) {
-    this.#name = `sark-cache:loaded:${name}`
+  /** `name` is that of the cache, if it has one. */
+  constructor(name: string | undefined) {
+    this.#name = name
   }
 
-  #open(): Channel {
-    if (this.#channel === undefined) {
-      const channel: Channel = new BroadcastChannel(this.#name)
-      channel.onmessage = (event: unknown) => {
-        const { data: key } = event as { data: string }
-        for (const wake of this.#waiting.get(key) ?? []) wake()
-      }
-      // What keeps the process alive is the timer of a waiter, while there is one. Not all runtimes have this.
+  #open(): Channel | undefined {
+    if (this.#channel === undefined && this.#name !== undefined) {
+      const channel: Channel = new BroadcastChannel(`sark-cache:loaded:${this.#name}`)
+      channel.onmessage = (event: unknown) => this.#wake((event as { data: string }).data)
+      // Whoever waits keeps the process alive by himself. Not all runtimes have this.
       channel.unref?.()
       this.#channel = channel
     }
     return this.#channel
   }
 
+  #wake(key: string): void {
+    for (const wake of this.#waiting.get(key) ?? []) wake()
+  }
+
   /** Tells all threads that a load of `key` has ended. */
   notify(key: string): void {
-    this.#open().postMessage(key)
+    this.#wake(key)
+    this.#open()?.postMessage(key)
   }
 
   /** Resolves when a load of `key` may have ended. `look` counts the calls for one load, from 0. */
@@ -52,7 +55,7 @@ export class Wakeups {
         if (waiting.size === 0 && this.#waiting.get(key) === waiting) this.#waiting.delete(key)
         resolve()
       }
-      const timer = setTimeout(wake, Math.min(LAST_LOOK, FIRST_LOOK * 2 ** look))
+      const timer = setTimeout(wake, Math.min(LAST_LOOK, FIRST_LOOK * 2 ** look)).unref()
       signal.addEventListener('abort', wake, { once: true })
       waiting.add(wake)
     })

@@ -38,7 +38,7 @@ export interface PolicyMetrics {
   getLatency: Latency
   /** How long `set` took. */
   setLatency: Latency
-  /** How long evaluations took. */
+  /** How long evaluations took that came to an end. */
   evaluationLatency: Latency
 }
 

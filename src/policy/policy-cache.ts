@@ -9,7 +9,7 @@ import {
   type LoadStatus,
   requestOf,
 } from '../loading/options.js'
-import { checkChoice, checkFunction, checkText, checkTtl } from '../validate.js'
+import { checkChoice, checkFunction, checkOptions, checkText, checkTtl } from '../validate.js'
 import { MetricsRecorder, type PolicyMetrics } from './metrics.js'
 import {
   checkQuery,
@@ -17,6 +17,7 @@ import {
   type KeySpace,
   keyOf,
   type PolicyQuery,
+  snapshot,
   tagOf,
   tagsOf,
 } from './query.js'
@@ -138,6 +139,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
   readonly #metrics = new MetricsRecorder()
 
   constructor(options: PolicyCacheOptions<D> = {}) {
+    checkOptions(options)
     const { evaluate, namespace = 'default', policyRevision = '0', ttl, denyTtl, timeout } = options
     if (evaluate !== undefined) checkFunction(evaluate, 'evaluate')
     checkText(namespace, 'namespace')
@@ -262,6 +264,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
   async decide(query: PolicyQuery, options: DecideOptions<D> = {}): Promise<D> {
     const start = performance.now()
     checkQuery(query)
+    checkOptions(options)
     const { evaluate = this.#evaluate, freshness = 'cached', minRevision } = options
     checkFunction(evaluate, 'evaluate')
     checkChoice(freshness, ['cached', 'bypass'], 'freshness')
@@ -273,17 +276,16 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
     this.#count(isHit)
     this.#metrics.get.record(start)
     if (isHit) {
-      if (request.refreshAhead > 0) {
-        const ttl = this.#ttl.of(query.sensitivity, cached.allowed)
-        this.#cache.loader.refreshIfDue({ ...request, ttl })
-      }
+      if (request.refreshAhead > 0) this.#cache.loader.refreshIfDue(request)
       request.status.source = 'hit'
       return cached
     }
     const decision = await this.#load(request, freshness === 'bypass' || cached !== undefined)
-    if (request.status.source === 'stale') this.#metrics.count('stale')
-    if (isRecent(decision, minRevision)) return decision
-    // It was shared with somebody who asked for less.
+    if (isRecent(decision, minRevision)) {
+      if (request.status.source === 'stale') this.#metrics.count('stale')
+      return decision
+    }
+    // It was stale, or shared with somebody who asked for less.
     const anew = await this.#load(request, true)
     if (isRecent(anew, minRevision)) return anew
     const found = anew.revision ?? 'none'
@@ -300,13 +302,15 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
   #request(query: PolicyQuery, evaluate: Evaluate<D>, options: DecideOptions<D>) {
     const { minRevision, signal, status = {} } = options
     const space = this.#space
+    // Made on a miss only, and before anybody can change the query: what is evaluated is what was asked.
+    let asked: PolicyQuery | undefined
     let tags: string[] | undefined
-    const load = (context: LoadContext<D>) => this.#run(query, evaluate, minRevision, context)
+    const load = (context: LoadContext<D>) => this.#run(asked ?? query, evaluate, minRevision, context)
     return {
       ...requestOf(keyOf(space, query), load, this.#loading),
-      // Made on a miss only: that takes longer than to find a decision.
       get tags() {
-        tags ??= tagsOf(space, query)
+        asked ??= snapshot(query)
+        tags ??= tagsOf(space, asked)
         return tags
       },
       signal,
@@ -315,6 +319,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
         if (outcome === Outcome.Stored) this.#metrics.count('sets')
         else if (outcome === Outcome.Fenced) this.#metrics.count('fenced')
       },
+      onError: () => this.#metrics.count('errors'),
     }
   }
 
@@ -331,9 +336,6 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
       checkDecision(decision)
       context.ttl = this.#ttl.of(query.sensitivity, decision.allowed)
       return decision
-    } catch (error) {
-      this.#metrics.count('errors')
-      throw error
     } finally {
       this.#metrics.evaluation.record(start)
     }
@@ -351,12 +353,16 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
   ): Promise<PreloadResult> {
     checkFunction(evaluate, 'evaluate')
     if (!Array.isArray(queries)) throw wrongType(`the queries must be an array, not ${describe(queries)}`)
-    for (const query of queries) checkQuery(query)
+    // All are checked before the first evaluation begins.
+    const asked = queries.map((query) => {
+      checkQuery(query)
+      return { query, key: keyOf(this.#space, query) }
+    })
     const result: PreloadResult = { loaded: 0, present: 0, failed: [] }
-    const rest = queries.values()
+    const rest = asked.values()
     const work = async () => {
-      for (const query of rest) {
-        if (this.#cache.has(keyOf(this.#space, query))) {
+      for (const { query, key } of rest) {
+        if (this.#cache.has(key)) {
           result.present++
           continue
         }

@@ -97,6 +97,16 @@ export function keyOf(space: KeySpace, query: PolicyQuery): string {
   return createHash('sha256').update(tuple, 'utf16le').digest('base64url')
 }
 
+/** A copy of a query, down to the last part of its context, that nobody can change. */
+export function snapshot(query: PolicyQuery): PolicyQuery {
+  return deepFreeze(structuredClone(query))
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) for (const part of Object.values(value)) deepFreeze(part)
+  return Object.freeze(value)
+}
+
 /** The parts by which decisions can be invalidated, in the order in which tags name them. */
 const PARTS = ['user', 'action', 'resource'] as const
 

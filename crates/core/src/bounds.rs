@@ -6,9 +6,9 @@ use crate::Options;
 
 /// The bytes charged for an entry beyond its key, its value and four bytes a tag.
 ///
-/// It stands for the header (48), the places in the table (up to 21), in the slab and the queue (16) and in the
+/// It stands for the header (56), the places in the table (up to 21), in the slab and the queue (16) and in the
 /// timer wheel (8), and for what the allocator adds and cannot use.
-pub const ENTRY_OVERHEAD: u64 = 128;
+pub const ENTRY_OVERHEAD: u64 = 136;
 
 /// Which bound stood in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

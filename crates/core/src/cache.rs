@@ -187,6 +187,16 @@ impl<C: Clock> Cache<C> {
         Some(expires.then(|| entry.fresh_until().saturating_sub(self.clock.now_ms())))
     }
 
+    /// Whether no more than `part` of its TTL (from 0 to 1) is left to the entry under `key`: time to load it
+    /// again. `false` for one that does not expire, and if there is no entry.
+    #[must_use]
+    pub fn is_due(&self, key: Key<'_>, part: f64) -> bool {
+        let Some(entry) = self.live(key).filter(|entry| entry.deadline() != NEVER) else { return false };
+        let left = entry.fresh_until().saturating_sub(self.clock.now_ms());
+        let left = u32::try_from(left).unwrap_or(u32::MAX);
+        f64::from(left) <= f64::from(entry.ttl()) * part
+    }
+
     /// Stores `value` under `key`, making room where the bounds ask for it.
     ///
     /// # Errors
@@ -222,16 +232,17 @@ impl<C: Clock> Cache<C> {
             return Ok(self.supersede(hash, key, options.fence, tags, outcome, event));
         }
         let deadline = now.saturating_add(ttl).saturating_add(u64::from(grace));
-        let entry = EntryRef::new(&Parts { key, value, tags, deadline, grace })?;
+        let entry = EntryRef::new(&Parts { key, value, tags, deadline, grace, ttl })?;
         debug_assert_eq!(size, charge(&entry));
 
         loop {
             let mut stripe = self.stripe(hash).lock();
-            if options.fence.is_some_and(|fence| !self.versions.permits(fence, hash, tags)) {
+            let old = self.table.find(hash, key);
+            let written = old.as_ref().map(EntryRef::written);
+            if options.fence.is_some_and(|fence| !self.versions.permits(fence, hash, written, tags)) {
                 self.stats.count(Event::Fence);
                 return Ok(Inserted::Fenced);
             }
-            let old = self.table.find(hash, key);
             let reserved = match &old {
                 Some(old) => self.bounds.reserve_growth(charge(old), size),
                 None => self.bounds.reserve_entry(size),
@@ -245,8 +256,8 @@ impl<C: Clock> Cache<C> {
                 self.evict(bound, now);
                 continue;
             }
-            let sequence = self.versions.change_key(hash);
-            entry.set_fence(options.fence.unwrap_or(sequence));
+            let sequence = self.versions.write();
+            entry.set_sequences(options.fence.unwrap_or(sequence), sequence);
             let tick = self.next_tick();
             if let Some(old) = &old {
                 entry.set_slot(old.slot());
@@ -282,12 +293,14 @@ impl<C: Clock> Cache<C> {
         event: Option<Event>,
     ) -> Inserted {
         let mut stripe = self.stripe(hash).lock();
-        if fence.is_some_and(|fence| !self.versions.permits(fence, hash, tags)) {
+        let old = self.table.find(hash, key);
+        let written = old.as_ref().map(EntryRef::written);
+        if fence.is_some_and(|fence| !self.versions.permits(fence, hash, written, tags)) {
             self.stats.count(Event::Fence);
             return Inserted::Fenced;
         }
-        self.versions.change_key(hash);
-        if let Some(old) = self.table.find(hash, key) {
+        self.versions.remove_key(hash);
+        if let Some(old) = old {
             self.forget(&mut stripe, &old, self.removal(&old));
         }
         if let Some(event) = event {
@@ -308,7 +321,7 @@ impl<C: Clock> Cache<C> {
     pub fn take(&self, key: Key<'_>) -> Option<EntryRef> {
         let hash = self.table.hash(key);
         let mut stripe = self.stripe(hash).lock();
-        self.versions.change_key(hash);
+        self.versions.remove_key(hash);
         let entry = self.table.find(hash, key)?;
         let event = self.removal(&entry);
         self.forget(&mut stripe, &entry, event);
@@ -342,7 +355,11 @@ impl<C: Clock> Cache<C> {
             now,
             ends: now.saturating_add(timeout_ms),
         };
-        let is_current = |fence: u64, tags: &[u32]| self.versions.permits(fence, request.hash, tags);
+        // A caller must not wait for a load that a change of its own tags has overtaken.
+        let is_current = |fence: u64, tags: &[u32]| {
+            self.permits_hashed(key, request.hash, fence, tags)
+                && self.versions.tags_unchanged(fence, request.tags)
+        };
         Ok(self.leases.claim(&request, is_current, || self.versions.now()))
     }
 
@@ -366,7 +383,13 @@ impl<C: Clock> Cache<C> {
     /// so whether a caller that comes now may share that load.
     #[must_use]
     pub fn permits(&self, key: Key<'_>, fence: u64, tags: &[Key<'_>]) -> bool {
-        tags.len() <= MAX_TAGS && self.versions.permits(fence, self.table.hash(key), &self.tag_numbers(tags))
+        let hash = self.table.hash(key);
+        tags.len() <= MAX_TAGS && self.permits_hashed(key, hash, fence, &self.tag_numbers(tags))
+    }
+
+    fn permits_hashed(&self, key: Key<'_>, hash: u64, fence: u64, tags: &[u32]) -> bool {
+        let written = self.table.find(hash, key).map(|entry| entry.written());
+        self.versions.permits(fence, hash, written, tags)
     }
 
     fn tag_numbers(&self, tags: &[Key<'_>]) -> Vec<u32> {

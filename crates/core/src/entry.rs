@@ -34,8 +34,12 @@ struct Header {
     tick: AtomicU64,
     /// The sequence number that the value is as fresh as.
     fence: AtomicU64,
+    /// The sequence number of the change that put the entry in.
+    written: AtomicU64,
     /// The ms of the cache's clock from which on the entry is expired, or [`NEVER`].
     deadline: u64,
+    /// The ms from its insertion to the end of its TTL, as far as they fit.
+    ttl: u32,
     key_domain: u8,
     encoding: u8,
     tag_count: u8,
@@ -70,6 +74,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) deadline: u64,
     /// For how many ms before `deadline` the entry is stale.
     pub(crate) grace: u32,
+    /// The ms from now to the end of the TTL.
+    pub(crate) ttl: u64,
 }
 
 /// A counted reference to an entry of the cache.
@@ -89,7 +95,7 @@ impl EntryRef {
     /// # Errors
     /// [`Error::TooManyTags`], or [`Error::OutOfMemory`] where the memory cannot be had.
     pub(crate) fn new(parts: &Parts<'_>) -> Result<Self, Error> {
-        let Parts { key, value, tags, deadline, grace } = *parts;
+        let Parts { key, value, tags, deadline, grace, ttl } = *parts;
         let tag_count = u8::try_from(tags.len()).map_err(|_| Error::TooManyTags)?;
         let key_len = u32::try_from(key.bytes.len()).map_err(|_| Error::OutOfMemory)?;
         let value_len = u32::try_from(value.bytes.len()).map_err(|_| Error::OutOfMemory)?;
@@ -109,7 +115,9 @@ impl EntryRef {
                 value_len,
                 tick: AtomicU64::new(0),
                 fence: AtomicU64::new(0),
+                written: AtomicU64::new(0),
                 deadline,
+                ttl: u32::try_from(ttl).unwrap_or(u32::MAX),
                 key_domain: key.domain,
                 encoding: value.encoding,
                 tag_count,
@@ -225,8 +233,20 @@ impl EntryRef {
         self.header().fence.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_fence(&self, fence: u64) {
+    /// The sequence number of the change that put the entry in.
+    pub(crate) fn written(&self) -> u64 {
+        self.header().written.load(Ordering::Relaxed)
+    }
+
+    /// To be called before the entry is put in.
+    pub(crate) fn set_sequences(&self, fence: u64, written: u64) {
         self.header().fence.store(fence, Ordering::Relaxed);
+        self.header().written.store(written, Ordering::Relaxed);
+    }
+
+    /// The ms from its insertion to the end of its TTL; `u32::MAX` for more than that.
+    pub(crate) fn ttl(&self) -> u32 {
+        self.header().ttl
     }
 
     pub(crate) fn slot(&self) -> u32 {
@@ -293,6 +313,7 @@ mod tests {
             tags,
             deadline: NEVER,
             grace: if key.len().is_multiple_of(2) { 0 } else { 77 },
+            ttl: 5,
         })
         .unwrap()
     }
@@ -319,7 +340,7 @@ mod tests {
 
     #[test]
     fn the_header_stays_within_its_budget() {
-        assert_eq!(size_of::<Header>(), 48);
+        assert_eq!(size_of::<Header>(), 56);
     }
 
     #[test]

@@ -17,6 +17,8 @@ const EXPIRY_STEPS: u32 = 256;
 impl<C: Clock> Cache<C> {
     /// Takes an entry that is still in the cache out of it.
     pub(crate) fn forget(&self, stripe: &mut Stripe, entry: &EntryRef, event: Event) {
+        // Before the entry goes: a value older than it must not come after it.
+        self.versions.remember(self.table.hash(entry.key()), entry.written());
         self.table.remove(entry);
         stripe.unlink(entry);
         self.bounds.release_entry(charge(entry));

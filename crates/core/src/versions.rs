@@ -1,8 +1,9 @@
 //! The fence: which keys and tags changed after a given moment.
 //!
-//! Time is a sequence number that every change advances. Two striped tables remember the sequence of the
-//! last change of each key and each tag. Keys or tags that share a stripe share its number, so a value may
-//! be refused without need, and none is ever accepted that had to be refused.
+//! Time is a sequence number that every change advances. An entry knows when it was written; for keys without
+//! an entry and for tags, two striped tables remember the sequence of the last change. Keys or tags that
+//! share a stripe share its number, so a value may be refused without need, and none is ever accepted that
+//! had to be refused.
 //!
 //! Changes are published with `SeqCst`: once the call that makes one has returned, every thread sees it.
 
@@ -58,11 +59,19 @@ impl Versions {
         self.sequence.fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    /// Records a change of the key of this hash and returns its sequence number.
-    pub(crate) fn change_key(&self, hash: u64) -> u64 {
-        let sequence = self.advance();
+    /// The sequence number of a change that leaves an entry behind, which remembers it.
+    pub(crate) fn write(&self) -> u64 {
+        self.advance()
+    }
+
+    /// Records that the key of this hash was removed.
+    pub(crate) fn remove_key(&self, hash: u64) {
+        self.keys[self.stripe(hash)].fetch_max(self.advance(), Ordering::SeqCst);
+    }
+
+    /// Keeps in mind that the key of this hash was written at `sequence`, when the entry that knew it goes.
+    pub(crate) fn remember(&self, hash: u64, sequence: u64) {
         self.keys[self.stripe(hash)].fetch_max(sequence, Ordering::SeqCst);
-        sequence
     }
 
     /// Records the invalidation of a tag.
@@ -77,9 +86,13 @@ impl Versions {
         self.cleared.fetch_max(self.advance(), Ordering::SeqCst);
     }
 
-    /// Whether a value as fresh as `fence` may still be stored under the key of this hash with these tags.
-    pub(crate) fn permits(&self, fence: u64, hash: u64, tags: &[u32]) -> bool {
-        self.cleared.load(Ordering::SeqCst) <= fence
+    /// Whether a value as fresh as `fence` may still be stored under the key of this hash, whose entry was
+    /// written at `written`, if there is one, with these tags. A fence from the future is that of another
+    /// cache, and says nothing.
+    pub(crate) fn permits(&self, fence: u64, hash: u64, written: Option<u64>, tags: &[u32]) -> bool {
+        fence <= self.now()
+            && written.is_none_or(|written| written <= fence)
+            && self.cleared.load(Ordering::SeqCst) <= fence
             && self.keys[self.stripe(hash)].load(Ordering::SeqCst) <= fence
             && self.tags_unchanged(fence, tags)
     }

@@ -106,3 +106,39 @@ fn an_invalidated_tag_hides_its_entries_and_no_others() {
     assert!(cache.contains("7 0".into()));
     cache.validate();
 }
+
+#[test]
+fn stores_of_other_keys_do_not_refuse_a_load() {
+    let cache = cache();
+    let fences: Vec<u64> = (0..1_000).map(|_| cache.fence()).collect();
+    for (number, fence) in fences.iter().enumerate() {
+        assert_eq!(store(&cache, &number.to_string(), Some(*fence), &[]), Inserted::Stored, "{number}");
+    }
+}
+
+#[test]
+fn a_newer_value_that_was_evicted_still_refuses_an_older_one() {
+    let clock = ManualClock::at(0);
+    let cache =
+        Cache::with_clock(Options { max_entries: Some(2), ..Options::default() }, clock.clone()).unwrap();
+    let fence = cache.fence();
+    store_unfenced(&cache, "k");
+    store_unfenced(&cache, "a");
+    store_unfenced(&cache, "b");
+    assert!(!cache.contains("k".into()));
+    assert_eq!(store(&cache, "k", Some(fence), &[]), Inserted::Fenced);
+    let fence = cache.fence();
+    assert_eq!(cache.insert("k".into(), "v".into(), InsertOptions::ttl_ms(1)), Ok(Inserted::Stored));
+    clock.advance(1);
+    assert!(!cache.contains("k".into()));
+    assert_eq!(store(&cache, "k", Some(fence), &[]), Inserted::Fenced);
+}
+
+#[test]
+fn a_fence_from_the_future_is_refused() {
+    let cache = cache();
+    for fence in [cache.fence() + 1, u64::MAX] {
+        assert_eq!(store(&cache, "k", Some(fence), &["t"]), Inserted::Fenced);
+        assert!(!cache.permits("k".into(), fence, &[]));
+    }
+}

@@ -170,3 +170,28 @@ fn nothing_stale_survives_a_change() {
     assert_eq!(cache.insert("k".into(), "v".into(), forever), Ok(Inserted::Stored));
     assert_eq!(cache.get_stale("k".into()).map(|(_, ms)| ms), Some(0));
 }
+
+#[test]
+fn an_entry_is_due_when_little_of_its_own_ttl_is_left() {
+    let (cache, clock) = cache();
+    assert_eq!(cache.insert("k".into(), "v".into(), InsertOptions::ttl_ms(100)), Ok(Inserted::Stored));
+    assert_eq!(cache.insert("l".into(), "v".into(), InsertOptions::default()), Ok(Inserted::Stored));
+    let long = InsertOptions::ttl_ms(u64::from(u32::MAX) * 10);
+    assert_eq!(cache.insert("m".into(), "v".into(), long), Ok(Inserted::Stored));
+    for (wait, due) in [(0, false), (69, false), (1, true), (29, true), (1, false)] {
+        clock.advance(wait);
+        assert_eq!(cache.is_due("k".into(), 0.3), due, "after {wait} more");
+    }
+    assert!(!cache.is_due("l".into(), 1.0));
+    assert!(!cache.is_due("m".into(), 0.5));
+    assert!(!cache.is_due("none".into(), 1.0));
+}
+
+#[test]
+fn a_caller_waits_for_no_load_that_a_change_of_its_own_tags_has_overtaken() {
+    let (cache, _) = cache();
+    granted(cache.claim("k".into(), &["a".into()], 1, 100));
+    assert_eq!(cache.claim("k".into(), &["b".into()], 2, 100), Ok(Claim::Taken));
+    cache.invalidate_tag("b".into());
+    granted(cache.claim("k".into(), &["b".into()], 2, 100));
+}

@@ -42,6 +42,14 @@ impl<const N: usize> Call<'_, N> {
         number(self.env, self.arguments[place])
     }
 
+    /// Whether the argument at a place is `undefined`, or was not given.
+    pub(crate) fn is_undefined(&self, place: usize) -> Result<bool, Failure> {
+        let mut kind = -1;
+        // SAFETY: `env` and the argument are those of the running callback.
+        check(unsafe { sys::napi_typeof(self.env, self.arguments[place], &raw mut kind) })?;
+        Ok(kind == sys::ValueType::napi_undefined)
+    }
+
     pub(crate) fn undefined(&self) -> Result<sys::napi_value, Failure> {
         let mut out = ptr::null_mut();
         // SAFETY: `env` is the environment of the running callback.

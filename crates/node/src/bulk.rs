@@ -55,6 +55,29 @@ pub(crate) fn set_element(
     check(unsafe { sys::napi_set_element(env, array, index, value) })
 }
 
+/// An open handle scope. It is closed also when a panic passes through, for Node ends the process otherwise.
+struct Scope {
+    env: sys::napi_env,
+    scope: sys::napi_handle_scope,
+}
+
+impl Scope {
+    fn open(env: sys::napi_env) -> Result<Self, Failure> {
+        let mut scope = ptr::null_mut();
+        // SAFETY: `env` is the environment of the running callback; the scope is closed when this goes.
+        check(unsafe { sys::napi_open_handle_scope(env, &raw mut scope) })?;
+        Ok(Self { env, scope })
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        // SAFETY: `open` opened it, and scopes are closed in the reverse order since they are locals; nothing
+        // that was made in it is used after it.
+        unsafe { sys::napi_close_handle_scope(self.env, self.scope) };
+    }
+}
+
 /// Runs `body` for each of `count` elements, letting go of handles from time to time.
 fn each(
     env: sys::napi_env,
@@ -62,13 +85,8 @@ fn each(
     mut body: impl FnMut(usize) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     for start in (0..count).step_by(SCOPE) {
-        let mut scope = ptr::null_mut();
-        // SAFETY: the scope is closed before the callback returns and none is opened inside it.
-        check(unsafe { sys::napi_open_handle_scope(env, &raw mut scope) })?;
-        let result = (start..count.min(start + SCOPE)).try_for_each(&mut body);
-        // SAFETY: as above; nothing that was made in the scope is used after it.
-        check(unsafe { sys::napi_close_handle_scope(env, scope) })?;
-        result?;
+        let _scope = Scope::open(env)?;
+        (start..count.min(start + SCOPE)).try_for_each(&mut body)?;
     }
     Ok(())
 }
@@ -91,8 +109,9 @@ impl<const N: usize> Call<'_, N> {
         let out = self.array(count)?;
         self.environment.with(self.cache()?, |open| {
             each(self.env, count, |index| {
+                let key = element(self.env, keys, index)?;
                 let mut buffer = self.environment.key.borrow_mut();
-                let key = buffer.key(self.env, element(self.env, keys, index)?)?;
+                let key = buffer.key(self.env, key)?;
                 set_element(self.env, out, index, body(open, key, index)?)
             })
         })?;
@@ -126,35 +145,30 @@ callbacks! {
         let own_ttls = is_array(env, ttls)?;
         let one_ttl = ttl(call.optional_number(3));
         call.map_keys(|open, key, index| {
-            let mut buffer = call.environment.value.borrow_mut();
-            let value = buffer.value(env, element(env, values, index)?)?;
             let ttl_ms = if own_ttls { ttl(number(env, element(env, ttls, index)?)) } else { one_ttl };
+            let value = element(env, values, index)?;
+            // Last: nothing that could run JavaScript comes between reading the value and storing it.
+            let mut buffer = call.environment.value.borrow_mut();
+            let value = buffer.value(env, value)?;
             let options = InsertOptions { ttl_ms, ..InsertOptions::default() };
             call.double(outcome(open.cache.insert(key, value, options)?))
         })
     }
 
-    /// `scan(cache, stripe, slot, limit, values)`: `[stripe, slot, key, value, key, value, …]`, where a
-    /// stripe of -1 says that the walk is over; without `values` the keys alone.
-    "scan" scan(call: 5) {
+    /// `scan(cache, stripe, slot, limit)`: `[stripe, slot, key, key, …]`, where a stripe of -1 says that the
+    /// walk is over.
+    "scan" scan(call: 4) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
         let cursor = Cursor { stripe: call.number(1)? as u32, slot: call.number(2)? as u32 };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
         let limit = call.number(3)? as usize;
-        let with_values = call.number(4)? != 0.0;
         let (entries, next) = call.environment.with(call.cache()?, |open| Ok(open.cache.scan(cursor, limit)))?;
-        let width = if with_values { 2 } else { 1 };
-        let out = call.array(2 + entries.len() * width)?;
+        let out = call.array(2 + entries.len())?;
         let (stripe, slot) = next.map_or((-1.0, 0.0), |next| (f64::from(next.stripe), f64::from(next.slot)));
         set_element(call.env, out, 0, call.double(stripe)?)?;
         set_element(call.env, out, 1, call.double(slot)?)?;
         each(call.env, entries.len(), |index| {
-            let at = 2 + index * width;
-            set_element(call.env, out, at, key_to_js(call.env, &entries[index])?)?;
-            if with_values {
-                set_element(call.env, out, at + 1, value_to_js(call.env, &entries[index])?)?;
-            }
-            Ok(())
+            set_element(call.env, out, 2 + index, key_to_js(call.env, &entries[index])?)
         })?;
         Ok(out)
     }

@@ -19,14 +19,14 @@ impl<const N: usize> Call<'_, N> {
         self.environment.with(self.cache()?, |open| body(open, key))
     }
 
-    /// Runs `body` with the texts of the array of tags at `place`; with none, if there is no array.
+    /// Runs `body` with the texts of the array of tags at `place`; with none, if it is `undefined`.
     pub(crate) fn with_tags<R>(
         &self,
         place: usize,
         body: impl FnOnce(&[Key<'_>]) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
         let (env, array) = (self.env, self.arguments[place]);
-        if !crate::bulk::is_array(env, array)? {
+        if self.is_undefined(place)? {
             return body(&[]);
         }
         let count = crate::bulk::length(env, array)?;
@@ -107,8 +107,6 @@ callbacks! {
     /// `set(cache, key, value, ttl?, fence?, tags?, grace?)`: 1 for stored, 0 for a TTL of 0, -1 for too
     /// large, -2 for refused by the fence.
     "set" set(call: 7) {
-        let mut buffer = call.environment.value.borrow_mut();
-        let value = buffer.value(call.env, call.arguments[2])?;
         // Most calls have no more than a TTL.
         let more = call.count_of_arguments > 4;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
@@ -118,11 +116,21 @@ callbacks! {
             grace_ms: if more { call.optional_number(6).map_or(0, |grace| grace as u32) } else { 0 },
             tags: &[],
         };
-        let inserted = call.keyed(|open, key| {
-            let insert = |tags: &[Key<'_>]| Ok(open.cache.insert(key, value, InsertOptions { tags, ..options })?);
-            if more { call.with_tags(5, insert) } else { insert(&[]) }
-        })?;
+        // Last: nothing that could run JavaScript comes between reading the value and storing it.
+        let insert = |tags: &[Key<'_>]| {
+            let mut buffer = call.environment.value.borrow_mut();
+            let value = buffer.value(call.env, call.arguments[2])?;
+            let options = InsertOptions { tags, ..options };
+            call.keyed(|open, key| Ok(open.cache.insert(key, value, options)?))
+        };
+        let inserted = if more { call.with_tags(5, insert) } else { insert(&[]) }?;
         call.double(outcome(inserted))
+    }
+
+    /// `isDue(cache, key, part)`: whether no more than that part of its TTL is left to an entry.
+    "isDue" is_due(call: 3) {
+        let part = call.number(2)?;
+        call.boolean(call.keyed(|open, key| Ok(open.cache.is_due(key, part)))?)
     }
 
     /// `permits(cache, key, fence, tags?)`: whether a load begun at `fence` may still be shared and stored.
@@ -130,7 +138,7 @@ callbacks! {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
         let fence = call.number(2)? as u64;
         let permitted =
-            call.keyed(|open, key| call.with_tags(3, |tags| Ok(open.cache.permits(key, fence, tags))))?;
+            call.with_tags(3, |tags| call.keyed(|open, key| Ok(open.cache.permits(key, fence, tags))))?;
         call.boolean(permitted)
     }
 

@@ -27,7 +27,7 @@ use napi_derive::napi;
 #[napi]
 #[must_use]
 pub fn abi() -> u32 {
-    2
+    3
 }
 
 /// The bytes charged for an entry beyond its key and its value.

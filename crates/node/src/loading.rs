@@ -4,16 +4,18 @@ use sark_cache_core::{Cache, Claim};
 
 use crate::arguments::callbacks;
 use crate::bulk::set_element;
+use crate::registry::Open;
 use crate::text::value_to_js;
 
 callbacks! {
     /// `claim(cache, key, timeout, tags?)`: `[lease, fence]`, or `undefined` while another load is under way.
     "claim" claim(call: 4) {
         let timeout = crate::hot::ttl(Some(call.number(2)?)).unwrap_or(0);
-        let mut buffer = call.environment.key.borrow_mut();
-        let key = buffer.key(call.env, call.arguments[1])?;
-        let claim = call.environment.with_owner(call.cache()?, |open, owner| {
-            call.with_tags(3, |tags| Ok(open.cache.claim(key, tags, owner, timeout)?))
+        let claim = call.with_tags(3, |tags| {
+            let mut buffer = call.environment.key.borrow_mut();
+            let key = buffer.key(call.env, call.arguments[1])?;
+            let claim = |open: &Open, owner| Ok(open.cache.claim(key, tags, owner, timeout)?);
+            call.environment.with_owner(call.cache()?, claim)
         })?;
         let Claim::Granted { lease, fence } = claim else { return call.undefined() };
         let out = call.array(2)?;

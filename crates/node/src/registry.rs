@@ -37,19 +37,15 @@ impl Open {
 
     /// The options in force, by the names that JavaScript knows them by.
     pub(crate) fn options(&self) -> [(&'static str, Option<u64>); 5] {
-        listed(&self.request)
+        let Request { options, format } = &self.request;
+        [
+            ("max", options.max_entries.map(|max| max as u64)),
+            ("maxSize", options.max_bytes),
+            ("maxEntrySize", options.max_entry_bytes),
+            ("ttl", options.default_ttl_ms),
+            ("serializer", format.map(u64::from)),
+        ]
     }
-}
-
-fn listed(request: &Request) -> [(&'static str, Option<u64>); 5] {
-    let Request { options, format } = request;
-    [
-        ("max", options.max_entries.map(|max| max as u64)),
-        ("maxSize", options.max_bytes),
-        ("maxEntrySize", options.max_entry_bytes),
-        ("ttl", options.default_ttl_ms),
-        ("serializer", format.map(u64::from)),
-    ]
 }
 
 /// A name as the bytes and the encoding of its text.
@@ -58,21 +54,11 @@ pub(crate) type Name = (Box<[u8]>, u8);
 /// Named caches, as long as some environment has them open.
 static NAMED: LazyLock<Mutex<HashMap<Name, Weak<Open>>>> = LazyLock::new(Mutex::default);
 
-/// The cache of this name: the one that is open, or a new one. What is asked for must agree with how it was
-/// opened first; what is left out agrees with anything.
+/// The cache of this name: the one that is open, as it was opened first, or a new one. Whether the two agree
+/// is for the caller to see.
 pub(crate) fn open_named(name: Name, request: Request) -> Result<Arc<Open>, Failure> {
     let mut named = NAMED.lock();
     if let Some(open) = named.get(&name).and_then(Weak::upgrade) {
-        for ((option, have), (_, asked)) in open.options().into_iter().zip(listed(&request)) {
-            if asked.is_some() && asked != have {
-                let show = |value: Option<u64>| value.map_or_else(|| "none".to_owned(), |n| n.to_string());
-                return Err(Failure::options(format!(
-                    "a cache of this name is open with another {option}: {} is asked for, {} is in force",
-                    show(asked),
-                    show(have),
-                )));
-            }
-        }
         return Ok(open);
     }
     let open = Arc::new(Open::new(request)?);

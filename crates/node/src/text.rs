@@ -19,6 +19,9 @@ pub(crate) const UTF16: u8 = 1;
 /// The content of a `Uint8Array`.
 pub(crate) const BYTES: u8 = 2;
 
+/// Units and bytes of a long text for which memory is kept from one call to the next.
+const KEPT: usize = 64 * 1024;
+
 /// Units that are read without a look at the length of the string first.
 const INLINE: usize = 256;
 
@@ -55,6 +58,10 @@ impl TextBuffer {
             return Ok(None);
         }
         check(status)?;
+        if self.long_units.capacity() > KEPT {
+            self.long_units = Vec::new();
+            self.long_narrow = Vec::new();
+        }
         if len < INLINE - 1 {
             // SAFETY: the call above wrote `len` units.
             let units = unsafe { slice::from_raw_parts(self.units.as_ptr().cast::<u16>(), len) };
