@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -76,9 +76,40 @@ describe('a binary', () => {
     }
   })
 
+  it.skipIf(withoutRust || process.platform !== 'linux')(
+    'that is cut short, wherever, is refused and does not end the process',
+    async () => {
+      const binary = rustBinary()
+      const whole = readFileSync(binary)
+      const cuts = [0, 3, 40, 64, 200, 700, 4_096, ...Array.from({ length: 12 }, (_, n) => whole.length >> n)]
+      const files = cuts.map((cut, n) => {
+        const file = path.join(folder, `cut-${n}.node`)
+        writeFileSync(file, whole.subarray(0, Math.max(0, cut - 1)))
+        return file
+      })
+      // In a process of its own: what is tested is that it lives.
+      const { stdout } = await run(process.execPath, [
+        '-e',
+        `const { load } = require(${JSON.stringify(path.join(root, 'dist/engine/binding.js'))})
+         const told = ${JSON.stringify(files)}.map((file) => load(file).error?.cause?.message ?? 'loaded')
+         console.log(JSON.stringify(told))`,
+      ])
+      const told: string[] = JSON.parse(stdout)
+      // Without its last byte it only lacks what is not mapped.
+      expect(told.filter((message) => message === 'loaded').length).toBeLessThanOrEqual(1)
+      expect(told.filter((message) => message.includes('is cut short')).length).toBeGreaterThan(10)
+    },
+  )
+
   it.skipIf(withoutRust)('of this build charges what the fallback charges', () => {
     expect(load(path.join(root, 'native/binding.js')).binding?.entryOverhead()).toBe(ENTRY_OVERHEAD)
   })
+
+  function rustBinary(): string {
+    const native = path.join(root, 'native')
+    const name = readdirSync(native).find((file) => file.endsWith('.node')) as string
+    return path.join(native, name)
+  }
 
   /** Runs `script` in a copy of the package that has this `native/binding.js`, or none. */
   async function inCopy(binding: string | undefined, script: string, env: Record<string, string> = {}) {

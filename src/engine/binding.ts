@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { CacheError } from '../errors.js'
 import type { EngineSettings, EngineStats, Stored } from './engine.js'
+import { assertWhole, binariesFor } from './whole.js'
 
 /** The ABI of the native binary that this code was written for. */
 export const ABI = 3
@@ -65,10 +66,11 @@ export interface Binding {
 
 type Loaded = { binding: Binding; error?: undefined } | { binding?: undefined; error: CacheError }
 
-/** Loads the binary at `file` and checks that it is of this build. */
+/** Loads the binary at `file`, or that of the loader there, and checks that it is of this build. */
 export function load(file: string): Loaded {
   let binding: Partial<Binding>
   try {
+    for (const binary of file.endsWith('.node') ? [file] : binariesFor(file)) assertWhole(binary)
     binding = createRequire(__filename)(file)
   } catch (cause) {
     return { error: unavailable('the native engine could not be loaded', cause) }
