@@ -1,0 +1,133 @@
+import { readFileSync, statSync } from 'node:fs'
+import path from 'node:path'
+import { describe, expect, inject, it } from 'vitest'
+import { describeBinary, isNewer } from '../../scripts/release/binary.mjs'
+import { platforms } from '../../scripts/release/targets.mjs'
+import { binaryFaults, faultsOf, MOST_BINARY } from '../../scripts/release/verify.mjs'
+import { printedBy, runCommand } from './helpers/run.js'
+
+const root = path.join(__dirname, '../..')
+const { stage, platform, tarballs } = inject('packages')
+const tool = (file: string): string => path.join(root, 'tools/node_modules', file)
+const binary = readFileSync(path.join(stage, 'npm', platform.name, platform.binary))
+const here = platforms.find(({ name }) => name === platform.name) as (typeof platforms)[number]
+
+function manifestOf(folder: string) {
+  return JSON.parse(readFileSync(path.join(stage, folder, 'package.json'), 'utf8'))
+}
+
+async function filesOf(tarball: string): Promise<string[]> {
+  const { out } = await runCommand('tar', ['-tzf', tarball], { cwd: root })
+  return out.trim().split('\n')
+}
+
+describe('the root package', () => {
+  const tarball = tarballs['sark-cache'] as string
+
+  it('is under 200 KB and holds no source map, no binary and no test', async () => {
+    expect(statSync(tarball).size).toBeLessThan(200_000)
+    const files = await filesOf(tarball)
+    expect(files).toContain('package/native/binding.js')
+    expect(files).toContain('package/dist/index.mjs')
+    expect(files).toContain('package/LICENSE')
+    expect(
+      files.filter((file) => !/^package\/(dist|native)\/.*\.(js|mjs|d\.ts|d\.mts)$/.test(file)).toSorted(),
+    ).toEqual(['package/LICENSE', 'package/README.md', 'package/package.json'])
+    const { out } = await runCommand('tar', ['-xzOf', tarball], { cwd: root })
+    expect(out).not.toContain('sourceMappingURL')
+  })
+
+  it('asks for every platform package, and runs no script', () => {
+    const { optionalDependencies, scripts, devDependencies, engines, version } = manifestOf('.')
+    expect(optionalDependencies).toEqual(Object.fromEntries(platforms.map((one) => [one.package, version])))
+    expect([scripts, devDependencies, engines]).toEqual([undefined, undefined, { node: '>=20' }])
+  })
+
+  it('is packed from a checkout as it is staged', async () => {
+    const args = ['pack', '--ignore-scripts', '--dry-run', '--json']
+    const files = async (cwd: string): Promise<string[]> => {
+      const [packed] = JSON.parse(printedBy(await runCommand('npm', args, { cwd })))
+      return packed.files.map((file: { path: string }) => file.path).toSorted()
+    }
+    expect(await files(root)).toEqual(await files(stage))
+  })
+
+  it.each(Object.keys(tarballs).filter((name) => name.startsWith('sark-cache')))(
+    '%s passes publint without a remark',
+    async (name) => {
+      const args = [tool('publint/src/cli.js'), 'run', tarballs[name] as string, '--strict']
+      expect(printedBy(await runCommand(process.execPath, args, { cwd: root }))).toContain('All good!')
+    },
+  )
+
+  it('has types that resolve however it is imported', async () => {
+    const args = [tool('@arethetypeswrong/cli/dist/index.js'), tarball, '--no-color', '--no-emoji']
+    expect(printedBy(await runCommand(process.execPath, args, { cwd: root }))).toContain('No problems found')
+  })
+})
+
+describe('a platform package', () => {
+  it.each(platforms)('$name is for its system, its processor and its C library alone', (one) => {
+    const { os, cpu, libc, main, scripts, engines, license } = manifestOf(path.join('npm', one.name))
+    expect({ os, cpu, libc, main }).toEqual({
+      os: [one.os],
+      cpu: [one.cpu],
+      libc: one.libc && [one.libc],
+      main: one.binary,
+    })
+    // npm skips an optional package without a word if its engines do not fit.
+    expect([scripts, engines, license]).toEqual([undefined, { node: '>=20' }, 'MIT'])
+    expect(statSync(path.join(stage, 'npm', one.name, 'LICENSE')).size).toBeGreaterThan(0)
+  })
+
+  it('of this machine has a stripped binary under 1 MB', () => {
+    expect(binary.length).toBeLessThan(MOST_BINARY)
+    expect(describeBinary(binary)).toMatchObject({ os: process.platform, cpu: process.arch, stripped: true })
+  })
+
+  it.runIf(here.libc === 'glibc')(
+    'needs no newer glibc than this machine has, as its symbols say',
+    async () => {
+      const glibc = describeBinary(binary)?.glibc ?? 'none'
+      const { header } = process.report.getReport() as unknown as { header: { glibcVersionRuntime: string } }
+      expect(isNewer(glibc, header.glibcVersionRuntime)).toBe(false)
+      const symbols = printedBy(
+        await runCommand('objdump', ['-T', path.join(stage, 'npm', platform.name, platform.binary)], {
+          cwd: root,
+        }),
+      )
+      const versions = [...symbols.matchAll(/GLIBC_([\d.]+)/g)].map((match) => match[1] as string)
+      expect(versions).toContain(glibc)
+      expect(versions.filter((version) => isNewer(version, glibc))).toEqual([])
+    },
+  )
+})
+
+describe('the check before a release', () => {
+  it('finds nothing wrong but the placeholders, and what this machine cannot build', () => {
+    const others = platforms.filter(({ name }) => name !== platform.name)
+    const floor = describeBinary(binary)?.glibc
+    expect(faultsOf(stage, { floor }).toSorted()).toEqual(
+      others.map((one) => `${one.package} is a placeholder`).toSorted(),
+    )
+    expect(faultsOf(stage, { floor, placeholders: true })).toEqual([])
+  })
+
+  it('finds a binary that is of another platform, too large, not stripped, or asks for a newer glibc', () => {
+    const other = platforms.find(({ os, cpu }) => os !== here.os && cpu !== here.cpu) as typeof here
+    expect(binaryFaults(binary, other)).toContain(`is for ${process.platform} on ${process.arch}`)
+    const large = Buffer.concat([binary, Buffer.alloc(MOST_BINARY)])
+    expect(binaryFaults(large, here)).toContainEqual(expect.stringContaining('more than'))
+    expect(binaryFaults(Buffer.from('text'), here)).toEqual(['is no binary'])
+    expect(binaryFaults(Buffer.alloc(5_000), here)).toEqual(['is no binary'])
+    const node = readFileSync(process.execPath)
+    expect(binaryFaults(node, here)).toContainEqual(expect.stringContaining('more than'))
+    if (here.libc === 'glibc') {
+      expect(binaryFaults(binary, here, '2.2.4')).toContainEqual(
+        expect.stringMatching(/needs glibc .* newer than 2.2.4/),
+      )
+      const musl = platforms.find(({ libc, cpu }) => libc === 'musl' && cpu === here.cpu) as typeof here
+      expect(binaryFaults(binary, musl)).toContain('needs glibc')
+    }
+  })
+})
