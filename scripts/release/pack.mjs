@@ -1,0 +1,38 @@
+/**
+ * Packs what an installation on one platform gets, from a staged release and the dependencies of this
+ * checkout: `node scripts/release/pack.mjs FOLDER PLATFORM [STAGE]`. Prints the tarballs by the names of their
+ * packages, as JSON.
+ */
+
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { root } from '../lib.mjs'
+import { manifest, platforms } from './targets.mjs'
+
+const [folder, name, stage = 'artifacts/stage'] = process.argv.slice(2)
+const platform = platforms.find((one) => one.name === name)
+if (folder === undefined || platform === undefined) throw new Error(`no platform is named ${name}`)
+
+const to = path.resolve(root, folder)
+rmSync(to, { recursive: true, force: true })
+mkdirSync(to, { recursive: true })
+
+const sources = {
+  [manifest.name]: path.resolve(root, stage),
+  [platform.package]: path.resolve(root, stage, 'npm', platform.name),
+}
+for (const dependency of Object.keys(manifest.dependencies)) {
+  sources[dependency] = path.join(root, 'node_modules', dependency)
+}
+
+const tarballs = {}
+for (const [source, from] of Object.entries(sources)) {
+  const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', to, from]
+  const cli = process.env.npm_execpath
+  const [command, before] = cli?.endsWith('.js') ? [process.execPath, [cli]] : ['npm', []]
+  const options = { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }
+  const [{ filename }] = JSON.parse(execFileSync(command, [...before, ...args], options))
+  tarballs[source] = path.join(to, filename)
+}
+console.log(JSON.stringify(tarballs, null, 2))
