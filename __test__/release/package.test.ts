@@ -4,7 +4,7 @@ import { describe, expect, inject, it } from 'vitest'
 import { describeBinary, isNewer } from '../../scripts/release/binary.mjs'
 import { platforms } from '../../scripts/release/targets.mjs'
 import { binaryFaults, faultsOf, MOST_BINARY } from '../../scripts/release/verify.mjs'
-import { printedBy, runCommand } from './helpers/run.js'
+import { npm, printedBy, runCommand } from './helpers/run.js'
 
 const root = path.join(__dirname, '../..')
 const { stage, platform, tarballs } = inject('packages')
@@ -46,7 +46,7 @@ describe('the root package', () => {
   it('is packed from a checkout as it is staged', async () => {
     const args = ['pack', '--ignore-scripts', '--dry-run', '--json']
     const files = async (cwd: string): Promise<string[]> => {
-      const [packed] = JSON.parse(printedBy(await runCommand('npm', args, { cwd })))
+      const [packed] = JSON.parse(printedBy(await npm(args, { cwd })))
       return packed.files.map((file: { path: string }) => file.path).toSorted()
     }
     expect(await files(root)).toEqual(await files(stage))

@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { TestProject } from 'vitest/node'
-import { npm, printedBy, runCommand } from './run.js'
+import { printedBy, runCommand } from './run.js'
 
 const root = path.join(__dirname, '../../..')
 
@@ -31,24 +31,17 @@ export default async function setup(project: TestProject): Promise<void> {
   }
   const stage = path.join(root, 'artifacts/stage')
   const packs = path.join(root, 'artifacts/packs')
-  rmSync(packs, { recursive: true, force: true })
-  mkdirSync(packs, { recursive: true })
   printedBy(
     await runCommand(process.execPath, ['scripts/release/stage.mjs', stage, '--placeholders'], { cwd: root }),
   )
 
-  const folders = {
-    'sark-cache': stage,
-    [platform.package]: path.join(stage, 'npm', platform.name),
-    'lru-cache': path.join(root, 'node_modules/lru-cache'),
-    'heap-js': path.join(root, 'node_modules/heap-js'),
-  }
-  const tarballs: Record<string, string> = {}
-  for (const [name, folder] of Object.entries(folders)) {
-    const packed = await npm(['pack', '--ignore-scripts', '--json', '--pack-destination', packs, folder], {
+  const packed = await runCommand(
+    process.execPath,
+    ['scripts/release/pack.mjs', packs, platform.name, stage],
+    {
       cwd: root,
-    })
-    tarballs[name] = path.join(packs, JSON.parse(printedBy(packed))[0].filename)
-  }
+    },
+  )
+  const tarballs = JSON.parse(printedBy(packed))
   project.provide('packages', { stage, platform, tarballs })
 }

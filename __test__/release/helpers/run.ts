@@ -24,11 +24,11 @@ export async function runCommand(
   args: readonly string[],
   { cwd, env = {}, limit = 60_000 }: RunOptions,
 ): Promise<Ended> {
-  const { PATH = '', HOME = '', SystemRoot = '' } = process.env
+  const { PATH = '', HOME = '', SystemRoot = '', npm_execpath = '' } = process.env
   const start = performance.now()
   const child = spawn(command, args, {
     cwd,
-    env: { PATH, HOME, SystemRoot, NO_COLOR: '1', ...env },
+    env: { PATH, HOME, SystemRoot, npm_execpath, NO_COLOR: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const printed = { out: '', err: '' }
