@@ -125,6 +125,13 @@ describe('a package without its binary', () => {
     expect(ended.err.match(/SARK_CACHE_FALLBACK/g)).toHaveLength(1)
   })
 
+  it.each(runtimes)('takes a binary that is named to it on $name', async (runtime) => {
+    writeFileSync(path.join(project.folder, 'look.cjs'), look)
+    const env = { NAPI_RS_NATIVE_LIBRARY_PATH: path.join(__dirname, '../../native', platform.binary) }
+    const ended = await runScript(runtime, ['look.cjs'], { cwd: project.folder, env })
+    expect(JSON.parse(printedBy(ended))).toMatchObject({ engine: 'rust', available: true, value: { a: 1 } })
+  })
+
   it.each(runtimes)('fails on $name where the native engine is asked for', async (runtime) => {
     writeFileSync(path.join(project.folder, 'strict.cjs'), strict)
     const env = { SARK_CACHE_ENGINE: 'rust' }
