@@ -21,6 +21,17 @@ async function filesOf(tarball: string): Promise<string[]> {
   return out.trim().split('\n')
 }
 
+/** The headers of a library for Windows on x64, and the name of one that it imports. */
+function windowsBinary(library: string): Buffer {
+  const bytes = Buffer.alloc(4_096)
+  bytes.write('MZ', 0)
+  bytes.writeUInt32LE(0x80, 0x3c)
+  bytes.write('PE\0\0', 0x80)
+  bytes.writeUInt16LE(0x8664, 0x84)
+  bytes.write(`${library}\0`, 0x400)
+  return bytes
+}
+
 describe('the root package', () => {
   const tarball = tarballs['sark-cache'] as string
 
@@ -120,6 +131,10 @@ describe('the check before a release', () => {
     expect(binaryFaults(large, here)).toContainEqual(expect.stringContaining('more than'))
     expect(binaryFaults(Buffer.from('text'), here)).toEqual(['is no binary'])
     expect(binaryFaults(Buffer.alloc(5_000), here)).toEqual(['is no binary'])
+    const windows = platforms.find(({ name }) => name === 'win32-x64-msvc') as typeof here
+    expect(binaryFaults(windowsBinary('KERNEL32.dll'), windows)).toEqual([])
+    const faults = binaryFaults(windowsBinary('VCRUNTIME140.dll'), windows)
+    expect(faults).toEqual(['needs VCRUNTIME140.dll, which Windows does not have'])
     const node = readFileSync(process.execPath)
     expect(binaryFaults(node, here)).toContainEqual(expect.stringContaining('more than'))
     if (here.libc === 'glibc') {

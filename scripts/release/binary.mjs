@@ -87,9 +87,11 @@ function describeElf(bytes) {
 
 function describePe(bytes) {
   const at = bytes.readUInt32LE(0x3c)
-  if (bytes.readUInt32BE(at) !== 0x50450000) return undefined
-  // Symbols of Windows are in a file of their own.
-  return { os: 'win32', cpu: PE_MACHINE[bytes.readUInt16LE(at + 4)], stripped: true }
+  if (at + 6 > bytes.length || bytes.readUInt32BE(at) !== 0x50450000) return undefined
+  // The names of the libraries that it imports are plain text; symbols are in a file of their own.
+  const libraries = bytes.toString('latin1').match(/\b[\w-]+\.dll(?=\0)/gi) ?? []
+  const cpu = PE_MACHINE[bytes.readUInt16LE(at + 4)]
+  return { os: 'win32', cpu, stripped: true, libraries: [...new Set(libraries)] }
 }
 
 /**

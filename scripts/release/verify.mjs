@@ -28,6 +28,8 @@ export function binaryFaults(bytes, platform, floor = GLIBC_FLOOR) {
   }
   if (!found.stripped) faults.push('is not stripped')
   if (bytes.length > MOST_BINARY) faults.push(`has ${bytes.length} bytes, more than ${MOST_BINARY}`)
+  const runtime = found.libraries?.find((name) => /^(vcruntime|msvcp)\d/i.test(name))
+  if (runtime !== undefined) faults.push(`needs ${runtime}, which Windows does not have`)
   if (platform.libc === 'musl' && found.glibc !== undefined) faults.push('needs glibc')
   if (platform.libc === 'glibc' && found.glibc === undefined) faults.push('names no version of glibc')
   if (platform.libc === 'glibc' && found.glibc && isNewer(found.glibc, floor)) {
