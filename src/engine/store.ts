@@ -1,5 +1,5 @@
-import { Heap } from 'heap-js'
-import { LRUCache } from 'lru-cache'
+import type { Heap } from 'heap-js'
+import type { LRUCache } from 'lru-cache'
 import {
   DEFAULT_MAX,
   type EngineOptions,
@@ -72,7 +72,7 @@ export class Store {
   users = 0
   readonly #entries: LRUCache<string, Entry>
   /** Entries by deadline. Those that were replaced or removed stay until they come up or are too many. */
-  readonly #deadlines = new Heap<Entry>((a, b) => a.deadline - b.deadline)
+  readonly #deadlines: Heap<Entry>
   /** Why the next eviction happens. */
   #evictingFor: 'evictionsByMax' | 'evictionsByMaxSize' = 'evictionsByMaxSize'
 
@@ -87,6 +87,10 @@ export class Store {
     }
     this.format = options.format ?? 0
     this.now = now
+    // Loaded when a store is made: a process on the native engine needs neither.
+    const { Heap } = require('heap-js') as typeof import('heap-js')
+    const { LRUCache } = require('lru-cache') as typeof import('lru-cache')
+    this.#deadlines = new Heap<Entry>((a, b) => a.deadline - b.deadline)
     this.#entries = new LRUCache<string, Entry>({
       // The package sets aside memory for `max` entries; a large one is kept by `#makeRoom` alone.
       max: this.settings.max <= PREALLOCATED ? this.settings.max : 0,
