@@ -524,7 +524,7 @@ describe.each(engines)('Cache on the %s engine', (engine) => {
       () => cache.stats(),
       () => cache.resetStats(),
     ]) {
-      expect(thrown(body)).toMatchObject({ code: 'ERR_CACHE_CLOSED' })
+      expect(thrown(body)).toMatchObject({ name: 'CacheError', code: 'ERR_CACHE_CLOSED' })
     }
     await expect(cache.getOrSet('k', () => 1)).rejects.toMatchObject({ code: 'ERR_CACHE_CLOSED' })
     using next = open<number>()

@@ -52,6 +52,15 @@ describe.each(engines)('a process on the %s engine', (engine) => {
       'begun',
     ],
     [
+      'waits for the load of another cache as long as somebody does, and no longer',
+      `const other = new Cache({ name: 'exit' })
+       cache.getOrSet('x', () => new Promise(() => {}))
+       await other.getOrSet('x', () => 1, { timeout: 50 }).catch((error) => console.log(error.code))`,
+      0,
+      null,
+      'ERR_CACHE_LOAD_TIMEOUT',
+    ],
+    [
       'waits for a clean-up that somebody waits for',
       `for (let n = 0; n < 5_000; n++) cache.set('n' + n, n, 5)
        await new Promise((resolve) => setTimeout(resolve, 20))

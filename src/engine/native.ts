@@ -13,6 +13,13 @@ import {
 /** Keys fetched in one crossing while walking over a cache. */
 const BATCH = 256
 
+/** Takes the place of the binding of an engine that is closed. */
+const CLOSED = new Proxy({} as Binding, {
+  get: () => () => {
+    throw new CacheError('ERR_CACHE_CLOSED', 'the cache is closed')
+  },
+})
+
 /** Closes what was opened by an engine that is collected without having been closed. */
 const abandoned = new FinalizationRegistry<{ binding: Binding; cache: number }>(({ binding, cache }) => {
   binding.close(cache)
@@ -23,7 +30,7 @@ export class NativeEngine implements Engine {
   readonly kind = 'rust'
   readonly settings: EngineSettings
   readonly format: number
-  readonly #binding: Binding
+  #binding: Binding
   readonly #cache: number
 
   constructor(binding: Binding, options: EngineOptions) {
@@ -176,7 +183,9 @@ export class NativeEngine implements Engine {
   }
 
   close(): void {
+    if (this.#binding === CLOSED) return
     abandoned.unregister(this)
     this.#binding.close(this.#cache)
+    this.#binding = CLOSED
   }
 }

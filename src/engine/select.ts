@@ -1,5 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import { debuglog } from 'node:util'
+import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads'
 import { describe, outOfRange } from '../errors.js'
 import { binding } from './binding.js'
 import type { Engine, EngineKind, EngineOptions } from './engine.js'
@@ -9,7 +10,8 @@ import { NativeEngine } from './native.js'
 const debug = debuglog('sark-cache')
 const opened = channel('sark-cache:open')
 
-let warned = false
+/** What a thread leaves to those that it starts, so that they do not warn again. */
+const WARNED = 'sark-cache:warned'
 
 /** The engine that the environment variable `SARK_CACHE_ENGINE` asks for, if it does. */
 function fromEnvironment(): EngineKind | undefined {
@@ -21,7 +23,7 @@ function fromEnvironment(): EngineKind | undefined {
 
 /**
  * Opens the engine that is asked for by `forced`, else by `SARK_CACHE_ENGINE`; else the native one, and where
- * that cannot be loaded the fallback, with one warning in each thread.
+ * that cannot be loaded the fallback, with one warning.
  *
  * @throws `ERR_CACHE_ENGINE_UNAVAILABLE`, with the loader's reasons as `cause`, if `rust` is asked for and
  * cannot be loaded.
@@ -38,8 +40,8 @@ function select(options: EngineOptions, asked: EngineKind | undefined): Engine {
   const native = binding()
   if (native.binding !== undefined) return new NativeEngine(native.binding, options)
   if (asked === 'rust') throw native.error
-  if (!warned) {
-    warned = true
+  if (getEnvironmentData(WARNED) === undefined) {
+    setEnvironmentData(WARNED, true)
     process.emitWarning(
       'The native engine could not be loaded, and caches live in JavaScript: they are not shared between ' +
         'threads, and an invalidation does not reach other threads. rustCacheLoadError() says why.',

@@ -39,7 +39,8 @@ export interface GetOrSetOptions {
   signal?: AbortSignal
   /**
    * Ms after which this caller waits no longer: it is served the stale value, if there is one that may be
-   * served, else it fails with `ERR_CACHE_LOAD_TIMEOUT`. The load goes on. Default: `Infinity`.
+   * served, else it fails with `ERR_CACHE_LOAD_TIMEOUT`. The load goes on. As with all timers here, the process does not
+   * stay alive for it. Default: `Infinity`.
    */
   timeout?: number
   /**
