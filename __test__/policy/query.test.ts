@@ -168,9 +168,18 @@ describe('the key of a query', () => {
 
   it('does not confuse parts that run into each other', () => {
     const triples = [
-      ['a', 'b', 'c:d'], ['a', 'b:c', 'd'], ['a:b', 'c', 'd'], ['a_b', 'c', 'd'], ['a/b', 'c', 'd'],
-      ['ab', 'c', 'd'], ['a', 'bc', 'd'], ['1:a', 'c', 'd'], ['a', '1:c', 'd'], ['\ud800', 'c', 'd'], ['\udc00', 'c', 'd'],
-    ] // biome-ignore format: a table
+      ['a', 'b', 'c:d'],
+      ['a', 'b:c', 'd'],
+      ['a:b', 'c', 'd'],
+      ['a_b', 'c', 'd'],
+      ['a/b', 'c', 'd'],
+      ['ab', 'c', 'd'],
+      ['a', 'bc', 'd'],
+      ['1:a', 'c', 'd'],
+      ['a', '1:c', 'd'],
+      ['\ud800', 'c', 'd'],
+      ['\udc00', 'c', 'd'],
+    ]
     const keys = triples.map(([user = '', action = '', resource = '']) =>
       keyOf(space, { user, action, resource }),
     )
