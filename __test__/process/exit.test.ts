@@ -61,6 +61,15 @@ describe.each(engines)('a process on the %s engine', (engine) => {
       'ERR_CACHE_LOAD_TIMEOUT',
     ],
     [
+      'does not wait for a load of its own that it took over and that never settles',
+      `const other = new Cache({ name: 'exit' })
+       cache.getOrSet('x', () => new Promise(() => {}), { hardTimeout: 50 }).catch(() => {})
+       other.getOrSet('x', () => { console.log('taken over'); return new Promise(() => {}) })`,
+      0,
+      null,
+      'taken over',
+    ],
+    [
       'waits for a clean-up that somebody waits for',
       `for (let n = 0; n < 5_000; n++) cache.set('n' + n, n, 5)
        await new Promise((resolve) => setTimeout(resolve, 20))

@@ -4,8 +4,11 @@ import { CacheError } from '../errors.js'
 export interface FlightControl {
   /** Aborted when the work was given up. */
   readonly signal: AbortSignal
-  /** Begins to count the time that the work may take, from now. */
-  startClock(): void
+  /**
+   * Tells that the load itself begins: from now on it counts against the time that the work may take, and
+   * what it waits for keeps the process alive or not.
+   */
+  startLoad(): void
 }
 
 /** Work under way that several callers wait for. */
@@ -16,7 +19,9 @@ export class Flight<T> {
   readonly tags: readonly string[] | undefined
   readonly #timeout: number
   readonly #abort = new AbortController()
-  readonly #keepsAlive: boolean
+  /** Whether the process lives while a caller waits. */
+  #keepsAlive: boolean
+  #alive: NodeJS.Timeout | undefined
   readonly #result: Promise<T>
   // Set by the promise's executor, which runs at once.
   #resolve!: (value: T) => void
@@ -25,9 +30,9 @@ export class Flight<T> {
   #waiting = 0
 
   /**
-   * @param timeout Ms that the work may take once its clock runs.
-   * @param keepsAlive Whether the process lives while a caller waits, for the work itself has nothing that
-   * would keep it alive.
+   * @param timeout Ms that the load may take.
+   * @param keepsAlive Whether the process lives while a caller waits and the load has not begun: what it
+   * waits for is then in another thread.
    */
   constructor(fence: number, tags: readonly string[] | undefined, timeout: number, keepsAlive: boolean) {
     this.fence = fence
@@ -48,11 +53,13 @@ export class Flight<T> {
     const aborted = new Promise<never>((_, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true })
     })
-    const startClock = () => {
+    const startLoad = () => {
+      this.#keepsAlive = false
+      this.#letGo()
       this.#timer = startTimer(this.#timeout, () => this.#abort.abort(timedOut(this.#timeout)))
     }
     // The work may ask for its own result before it is begun, so the promise of that is there already.
-    Promise.race([work({ signal, startClock }), aborted]).then(
+    Promise.race([work({ signal, startLoad }), aborted]).then(
       (value) => {
         clearTimeout(this.#timer)
         onEnd(undefined)
@@ -66,6 +73,11 @@ export class Flight<T> {
     )
   }
 
+  #letGo(): void {
+    clearTimeout(this.#alive)
+    this.#alive = undefined
+  }
+
   /** Whether the work was given up. */
   get isAborted(): boolean {
     return this.#abort.signal.aborted
@@ -77,12 +89,12 @@ export class Flight<T> {
    */
   async wait(signal: AbortSignal | undefined, timeout: number): Promise<T> {
     this.#waiting++
-    const alive = this.#keepsAlive ? setTimeout(() => {}, MAX_DELAY) : undefined
+    if (this.#keepsAlive) this.#alive ??= setTimeout(() => {}, MAX_DELAY)
     try {
       return await unlessEnded(this.#result, signal, timeout)
     } finally {
-      clearTimeout(alive)
       this.#waiting--
+      if (this.#waiting === 0) this.#letGo()
       if (this.#waiting === 0 && signal?.aborted) this.#abort.abort(signal.reason)
     }
   }

@@ -250,7 +250,7 @@ export class Loader<V> {
     const { signal } = control
     const start = performance.now()
     this.counts.loads++
-    control.startClock()
+    control.startLoad()
     const grace = Math.max(staleIfError, staleWhileRevalidate)
     const stale = this.#staleWithin(key, grace)
     const context: LoadContext<V> = {
