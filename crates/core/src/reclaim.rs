@@ -1,6 +1,6 @@
 //! The calls that visit many entries: purge, clear, and a walk over everything.
 
-use crate::cache::{Cache, charge};
+use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::entry::EntryRef;
 use crate::stats::Event;
@@ -119,7 +119,7 @@ impl<C: Clock> Cache<C> {
                 assert!(entry.tick() >= cell.oldest(), "nothing is older than what is published");
                 // The table, the stripe, and the vector that this loop walks.
                 assert_eq!(entry.references(), 3, "no reference was leaked");
-                bytes += charge(&entry);
+                bytes += crate::cache::charge(&entry);
                 count += 1;
             }
         }
