@@ -1,5 +1,5 @@
 import { describe, outOfRange, wrongType } from '../errors.js'
-import { checkedTags, checkOptions, checkTtl } from '../validate.js'
+import { checkedTags, checkOptions, checkTags, checkTtl } from '../validate.js'
 import type { Request } from './loader.js'
 
 /** What a load is given. It may change what is not read-only; that then holds for its result. */
@@ -80,7 +80,7 @@ export function checkGetOrSetOptions(options: GetOrSetOptions): void {
     throw wrongType(`signal must be an AbortSignal, not ${describe(signal)}`)
   }
   if (options.ttl !== undefined) checkTtl(options.ttl)
-  if (options.tags !== undefined) checkedTags(options.tags)
+  if (options.tags !== undefined) checkTags(options.tags)
   if (options.ttlJitter !== undefined) checkPart(options.ttlJitter, 'ttlJitter')
   if (options.refreshAhead !== undefined) checkPart(options.refreshAhead, 'refreshAhead')
   if (options.timeout !== undefined) checkTtl(options.timeout, 'timeout')
