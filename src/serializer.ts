@@ -1,4 +1,3 @@
-import { deserialize, serialize } from 'node:v8'
 import type { Stored } from './engine/engine.js'
 import { describe, notSerializable } from './errors.js'
 
@@ -54,13 +53,18 @@ const json: Serializer = {
   },
 }
 
+/** Loaded with the first value that needs it: most programs never do, and it takes a while. */
+function format(): typeof import('node:v8') {
+  return require('node:v8')
+}
+
 const v8: Serializer = {
   format: 1,
 
   encode(value) {
     if (value === undefined) throw notSerializable('undefined is what a miss returns and cannot be stored')
     try {
-      const bytes = serialize(value)
+      const bytes = format().serialize(value)
       return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     } catch (cause) {
       throw notSerializable(`the v8 serializer cannot hold ${describe(value)}`, cause)
@@ -68,7 +72,7 @@ const v8: Serializer = {
   },
 
   decode(stored) {
-    return deserialize(stored as Uint8Array)
+    return format().deserialize(stored as Uint8Array)
   },
 }
 

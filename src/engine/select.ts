@@ -1,6 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
 import { debuglog } from 'node:util'
-import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads'
 import { describe, outOfRange } from '../errors.js'
 import { binding } from './binding.js'
 import type { Engine, EngineKind, EngineOptions } from './engine.js'
@@ -9,6 +8,8 @@ import { NativeEngine } from './native.js'
 
 const debug = debuglog('sark-cache')
 const opened = channel('sark-cache:open')
+
+type Threads = typeof import('node:worker_threads')
 
 /** What a thread leaves to those that it starts, so that they do not warn again. */
 const WARNED = 'sark-cache:warned'
@@ -40,6 +41,8 @@ function select(options: EngineOptions, asked: EngineKind | undefined): Engine {
   const native = binding()
   if (native.binding !== undefined) return new NativeEngine(native.binding, options)
   if (asked === 'rust') throw native.error
+  // Loaded here alone: on the native engine nobody needs it.
+  const { getEnvironmentData, setEnvironmentData } = require('node:worker_threads') as Threads
   if (getEnvironmentData(WARNED) === undefined) {
     setEnvironmentData(WARNED, true)
     process.emitWarning(

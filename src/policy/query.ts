@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { describe, outOfRange, wrongType } from '../errors.js'
 import { checkText } from '../validate.js'
 import { canonicalize } from './canonical.js'
@@ -93,6 +92,8 @@ export function keyOf(space: KeySpace, query: PolicyQuery): string {
     resource,
     optional(context === undefined ? undefined : canonicalize(context)),
   ])
+  // Loaded with the first decision: a program without any never needs it, and it takes a while.
+  const { createHash } = require('node:crypto') as typeof import('node:crypto')
   // As UTF-16: the UTF-8 form of a lone surrogate is that of every other one.
   return createHash('sha256').update(tuple, 'utf16le').digest('base64url')
 }
