@@ -78,7 +78,7 @@ describe('the package', () => {
     // @ts-expect-error: not the value's type
     cache.set('k', { allowed: 5 })
     // @ts-expect-error: not for users
-    cache.loadMissing
+    cache.loader
     using disposed = new Cache(options)
     export { disposed, hit, loaded, stored, why, wrapped }
   `

@@ -29,11 +29,9 @@ function recorded(object) {
   })
 }
 
-/** The public members of a class that were not used; `loadMissing` is for the package's own classes. */
+/** The public members of a class that were not used. */
 function unused(type) {
-  const names = Reflect.ownKeys(type.prototype).filter(
-    (name) => !['constructor', 'loadMissing'].includes(name),
-  )
+  const names = Reflect.ownKeys(type.prototype).filter((name) => name !== 'constructor')
   return names.filter((name) => !called.get(type)?.has(name)).map((name) => `${type.name}: ${String(name)}`)
 }
 
