@@ -24,7 +24,7 @@ const op: fc.Arbitrary<Op> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ op: 'clear' as const }) },
 )
 
-const OVERHEAD = 136
+const OVERHEAD = 96
 
 /** An LRU map so simple that it is plainly right: a `Map` keeps the order of its keys. */
 class Model {

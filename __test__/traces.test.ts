@@ -26,13 +26,22 @@ function readTrace(name: string): number[] {
 
 const SMALL = ['cs', 'multi2', 'zigzag', '2_pools', 'web07', 'web12']
 
-describe.skipIf(!present).each(engines)('real traces on the %s engine', (engine) => {
+/** With and without copies, whose hits are told to the engine a little late. */
+const settings = engines.flatMap(
+  (engine) =>
+    [
+      [engine, undefined],
+      [engine, false as const],
+    ] as const,
+)
+
+describe.skipIf(!present).each(settings)('real traces on the %s engine, near: %s', (engine, near) => {
   it.each(SMALL)('hit as often as exact LRU does on %s', (trace) => {
     const ids = readTrace(trace)
     const rows = readFileSync(`${folder}/reference.csv`, 'utf8').split('\n')
     for (const row of rows.filter((line) => line.startsWith(`${trace},`))) {
       const [, max, requests, , lruHits, optHits] = row.split(',').map(Number) as number[]
-      using cache = new Cache<number>({ engine, max: max as number })
+      using cache = new Cache<number>({ engine, max: max as number, ...(near === false ? { near } : {}) })
       let hits = 0
       for (const id of ids) {
         const key = `block ${id}`

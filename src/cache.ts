@@ -3,8 +3,11 @@ import {
   type EngineKind,
   type EngineSettings,
   type EngineStats,
+  type EvictionPolicy,
   Outcome,
+  POLICIES,
   type PurgeSlice,
+  type Stored,
 } from './engine/engine.js'
 import { purgeFor } from './engine/purge.js'
 import { openEngine } from './engine/select.js'
@@ -12,6 +15,8 @@ import { CacheError, describe, outOfRange, wrongType } from './errors.js'
 import { type LoadCounts, Loader } from './loading/loader.js'
 import { checkGetOrSetOptions, type GetOrSetOptions, type LoadContext, requestOf } from './loading/options.js'
 import { Wakeups } from './loading/wakeups.js'
+import { freezeDeep } from './near/freeze.js'
+import type { Near, NearOptions } from './near/near.js'
 import { type Serializer, type SerializerName, serializers } from './serializer.js'
 import {
   checkChoice,
@@ -21,6 +26,7 @@ import {
   checkFence,
   checkFunction,
   checkKey,
+  checkNear,
   checkOptions,
   checkText,
   checkTtl,
@@ -38,7 +44,7 @@ export interface CacheOptions {
   max?: number
   /**
    * The most bytes held at any instant: of keys and values one a character (two if the text has any beyond
-   * U+00FF), and 136 for each entry. Default: no limit.
+   * U+00FF), and 96 for each entry. Default: no limit.
    */
   maxSize?: number
   /** The most bytes of one entry, counted as for `maxSize`. A larger one is not stored. Default: `maxSize`. */
@@ -51,6 +57,18 @@ export interface CacheOptions {
    * typed arrays and cycles, and takes several times as long. Default: `json`, or as the cache of this name was opened.
    */
   serializer?: SerializerName
+  /**
+   * Which value leaves when there is no room: the least recently used one, or the one that S3-FIFO chooses, which
+   * keeps what is used again and again also when much else comes between. Expired ones leave first. Default: `lru`,
+   * or as the cache of this name was opened. The fallback engine is always LRU.
+   */
+  policy?: EvictionPolicy
+  /**
+   * How many values each thread keeps as it decoded them, to be returned again as long as they are current. They
+   * are frozen, with all that they hold. `false` keeps none: every read gives a copy of its own, which may be
+   * changed. Bytes, and values with a `Map`, a `Set` or a `Date` in them, are always private copies.
+   */
+  near?: NearOptions | false
   /**
    * `rust` insists on the native engine, `js` on the fallback. Default: what the environment variable
    * `SARK_CACHE_ENGINE` says, else `rust` where it can be loaded.
@@ -123,13 +141,15 @@ export class Cache<V = unknown> implements Disposable {
   readonly #engine: Engine
   readonly #serializer: Serializer
   readonly #wakeups: Wakeups
+  readonly #near: Near<V> | undefined
+  #isClosed = false
   /** @internal */
   readonly loader: Loader<V>
 
   /** @throws `RangeError` or `TypeError` naming the option; `CacheError` as `engine` and `name` say. */
   constructor(options: CacheOptions = {}) {
     checkOptions(options)
-    const { name, max, maxSize, maxEntrySize, ttl, serializer, engine } = options
+    const { name, max, maxSize, maxEntrySize, ttl, serializer, policy, near = {}, engine } = options
     if (name !== undefined) checkText(name, 'name')
     if (max !== undefined && max !== Infinity) checkCount(max, 'max')
     if (maxSize !== undefined && maxSize !== Infinity) checkCount(maxSize, 'maxSize')
@@ -140,10 +160,12 @@ export class Cache<V = unknown> implements Disposable {
     if (ttl !== undefined) checkTtl(ttl)
     if (ttl === 0) throw outOfRange('ttl must be more than 0 ms')
     if (serializer !== undefined) checkChoice(serializer, ['json', 'v8'], 'serializer')
+    if (policy !== undefined) checkChoice(policy, POLICIES, 'policy')
+    if (near !== false) checkNear(near)
     if (engine !== undefined) checkChoice(engine, ['rust', 'js'], 'engine')
     this.name = name
     const format = serializer && serializers[serializer].format
-    const asked = { name, max, maxSize, maxEntrySize, ttl: ttl && Math.ceil(ttl), format }
+    const asked = { name, max, maxSize, maxEntrySize, ttl: ttl && Math.ceil(ttl), format, policy }
     this.#engine = openEngine(asked, engine)
     const found = Object.values(serializers).find((each) => each.format === this.#engine.format)
     if (found === undefined) {
@@ -151,12 +173,19 @@ export class Cache<V = unknown> implements Disposable {
       throw new CacheError('ERR_CACHE_OPTIONS_CONFLICT', `${JSON.stringify(name)} is open as a RustCache`)
     }
     this.#serializer = found
+    const decode = (stored: Stored) => found.decode(stored) as V
+    this.#near = near === false ? undefined : this.#engine.near(near, decode)
+    const isNear = this.#near !== undefined
     this.#wakeups = new Wakeups(name)
     abandoned.register(this, this.#wakeups, this)
     this.loader = new Loader({
       engine: this.#engine,
       encode: (value) => found.encode(value),
-      decode: (stored) => found.decode(stored) as V,
+      decode: (stored) => {
+        const value = decode(stored)
+        if (isNear) freezeDeep(value)
+        return value
+      },
       wakeups: this.#wakeups,
     })
     this.engine = this.#engine.kind
@@ -166,6 +195,7 @@ export class Cache<V = unknown> implements Disposable {
   /** The value under `key`, or `undefined`. It becomes the most recently used. */
   get(key: string): V | undefined {
     checkKey(key)
+    if (this.#near !== undefined) return this.#near.get(key)
     const stored = this.#engine.get(key)
     return stored === undefined ? undefined : (this.#serializer.decode(stored) as V)
   }
@@ -173,6 +203,7 @@ export class Cache<V = unknown> implements Disposable {
   /** The value under `key`, or `undefined`, leaving no trace in recency and statistics. */
   peek(key: string): V | undefined {
     checkKey(key)
+    if (this.#near !== undefined) return this.#near.peek(key)
     const stored = this.#engine.peek(key)
     return stored === undefined ? undefined : (this.#serializer.decode(stored) as V)
   }
@@ -194,6 +225,7 @@ export class Cache<V = unknown> implements Disposable {
    */
   set(key: string, value: V, options?: number | SetOptions): boolean {
     checkKey(key)
+    this.#near?.beforeWrite()
     if (options === undefined) {
       return this.#engine.set(key, this.#serializer.encode(value)) === Outcome.Stored
     }
@@ -218,6 +250,7 @@ export class Cache<V = unknown> implements Disposable {
   /** Removes everything. Loads under way are not stored. */
   clear(): void {
     this.#engine.clear()
+    this.#near?.clear()
   }
 
   /** The values under `keys`, in their order, `undefined` where there is none. */
@@ -253,6 +286,7 @@ export class Cache<V = unknown> implements Disposable {
       isPlain &&= fence === undefined && tags === undefined
       return { key: entry.key, stored: this.#serializer.encode(entry.value), ttl, fence, tags }
     })
+    this.#near?.beforeWrite()
     const outcomes = isPlain
       ? this.#engine.setMany(
           prepared.map(({ key }) => key),
@@ -356,11 +390,11 @@ export class Cache<V = unknown> implements Disposable {
       checkGetOrSetOptions(options)
       options.signal?.throwIfAborted()
     }
-    const stored = this.#engine.get(key)
-    if (stored === undefined) return this.loader.loadMissing(requestOf(key, load, options ?? {}))
+    const value = this.get(key)
+    if (value === undefined) return this.loader.loadMissing(requestOf(key, load, options ?? {}))
     if (options?.refreshAhead) this.loader.refreshIfDue(requestOf(key, load, options))
     if (options?.status !== undefined) options.status.source = 'hit'
-    return this.#serializer.decode(stored) as V
+    return value
   }
 
   /**
@@ -384,6 +418,7 @@ export class Cache<V = unknown> implements Disposable {
 
   /** What happened so far, or since the last `resetStats`. */
   stats(): CacheStats {
+    this.#near?.flush()
     const stats = this.#engine.stats()
     const reads = stats.hits + stats.misses
     return {
@@ -399,12 +434,15 @@ export class Cache<V = unknown> implements Disposable {
 
   /** Starts the statistics from zero, for all threads that have the cache open. */
   resetStats(): void {
+    this.#near?.flush()
     this.#engine.resetStats()
     this.loader.resetCounts()
   }
 
   /** Lets go of the cache; the last one to do so frees its memory. Does nothing the second time. */
   close(): void {
+    if (!this.#isClosed) this.#near?.clear()
+    this.#isClosed = true
     this.#engine.close()
     this.#wakeups.close()
     abandoned.unregister(this)

@@ -46,6 +46,16 @@ export function checkCount(value: unknown, name: string): asserts value is numbe
   }
 }
 
+/** Throws unless `near` is an object of counts. */
+export function checkNear(near: unknown): void {
+  if (typeof near !== 'object' || near === null) {
+    throw wrongType(`near must be false or an object, not ${describe(near)}`)
+  }
+  const { max, maxSize } = near as { max?: unknown; maxSize?: unknown }
+  if (max !== undefined) checkCount(max, 'near.max')
+  if (maxSize !== undefined) checkCount(maxSize, 'near.maxSize')
+}
+
 /** Throws unless `value` is a string with at least one character. */
 export function checkText(value: unknown, name: string): asserts value is string {
   if (typeof value !== 'string') throw wrongType(`${name} must be a string, not ${describe(value)}`)

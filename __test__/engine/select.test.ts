@@ -37,7 +37,15 @@ describe('the choice of the engine', () => {
     new Cache({ engine: 'js', name: 'told', max: 5 }).close()
     unsubscribe('sark-cache:open', listen)
     expect(told).toEqual([
-      { name: 'told', engine: 'js', max: 5, maxSize: Infinity, maxEntrySize: Infinity, ttl: Infinity },
+      {
+        name: 'told',
+        engine: 'js',
+        max: 5,
+        maxSize: Infinity,
+        maxEntrySize: Infinity,
+        ttl: Infinity,
+        policy: 'lru',
+      },
     ])
   })
 

@@ -33,8 +33,8 @@ describe.each(engines)('getOrSet on the %s engine', (engine) => {
     expect(load).toHaveBeenCalledTimes(1)
   })
 
-  it('shares one load among all who wait, each with a copy of its own', async () => {
-    using cache = open<{ list: number[] }>()
+  it('shares one load among all who wait, each with a copy of its own if none is kept', async () => {
+    using cache = open<{ list: number[] }>({ near: false })
     const gate = deferred<{ list: number[] }>()
     const load = vi.fn(() => gate.promise)
     const waiting = Array.from({ length: 10 }, () => cache.getOrSet('k', load))

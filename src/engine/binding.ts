@@ -5,7 +5,7 @@ import type { EngineSettings, EngineStats, Stored } from './engine.js'
 import { assertWhole, binariesFor } from './whole.js'
 
 /** The ABI of the native binary that this code was written for. */
-export const ABI = 3
+export const ABI = 4
 
 type Tags = readonly string[] | undefined
 
@@ -20,10 +20,14 @@ export interface Binding {
     maxEntrySize: number | undefined,
     ttl: number | undefined,
     format: number | undefined,
+    policy: number | undefined,
   ): number
   close(cache: number): boolean
-  options(cache: number): EngineSettings & { serializer: number }
+  options(cache: number): Omit<EngineSettings, 'policy'> & { serializer: number; policy: number }
   get(cache: number, key: string): Stored | undefined
+  near(cache: number): [versions: Float64Array, time: Float64Array, report: Float64Array] | undefined
+  getNear(cache: number, key: string, written: number): Stored | null | undefined
+  touch(cache: number, touched: Float64Array, count: number, hits: number): void
   peek(cache: number, key: string): Stored | undefined
   take(cache: number, key: string): Stored | undefined
   has(cache: number, key: string): boolean

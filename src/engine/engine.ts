@@ -1,3 +1,5 @@
+import type { Decode, Near, NearOptions } from '../near/near.js'
+
 /** What an engine stores: text as it is, or bytes. */
 export type Stored = string | Uint8Array
 
@@ -18,7 +20,15 @@ export interface EngineOptions {
   readonly ttl?: number | undefined
   /** How the wrapper encodes values; all that share a cache must agree on it. */
   readonly format?: number | undefined
+  /** Which value leaves when there is no room. */
+  readonly policy?: EvictionPolicy | undefined
 }
+
+/** Which value leaves when there is no room: the least recently used one, or the one that S3-FIFO chooses. */
+export type EvictionPolicy = 'lru' | 's3fifo'
+
+/** The policies, at the numbers by which the native engine knows them. */
+export const POLICIES: readonly EvictionPolicy[] = ['lru', 's3fifo']
 
 /** The options that an engine works with; `Infinity` where there is no limit. */
 export interface EngineSettings {
@@ -26,6 +36,7 @@ export interface EngineSettings {
   readonly maxSize: number
   readonly maxEntrySize: number
   readonly ttl: number
+  readonly policy: EvictionPolicy
 }
 
 /** The entries of a cache for which no bound was given. */
@@ -49,6 +60,8 @@ export const Outcome = {
 export interface EngineStats {
   /** Reads that found a value. */
   hits: number
+  /** Those of them that were answered with a value which the thread had decoded before. */
+  nearHits: number
   /** Reads that found none. */
   misses: number
   /** Values stored. */
@@ -141,6 +154,8 @@ export interface Engine {
   /** Whether no more than this part of its TTL, from 0 to 1, is left to the value under `key`. */
   isDue(key: string, part: number): boolean
   invalidateTag(tag: string): void
+  /** Reads that keep what they decode; `undefined` where the runtime has no means for it. */
+  near<V>(options: NearOptions, decode: Decode<V>): Near<V> | undefined
   stats(): EngineStats
   resetStats(): void
   close(): void
@@ -156,7 +171,7 @@ export function conflict(
 ): string | undefined {
   const inForce = { ...engine.settings, serializer: engine.format }
   const wanted = { ...asked, serializer: asked.format }
-  for (const option of ['max', 'maxSize', 'maxEntrySize', 'ttl', 'serializer'] as const) {
+  for (const option of ['max', 'maxSize', 'maxEntrySize', 'ttl', 'serializer', 'policy'] as const) {
     if (wanted[option] !== undefined && wanted[option] !== inForce[option]) {
       return (
         `${JSON.stringify(asked.name)}: a cache of this name is open with another ${option}: ` +

@@ -1,4 +1,6 @@
 import { CacheError } from '../errors.js'
+import { KeptValues } from '../near/kept.js'
+import type { Decode, Near, NearOptions } from '../near/near.js'
 import {
   conflict,
   type Engine,
@@ -64,6 +66,22 @@ export class FallbackEngine implements Engine {
 
   peek(key: string): Stored | undefined {
     return out(this.#store.find(key))
+  }
+
+  near<V>(_options: NearOptions, decode: Decode<V>): Near<V> {
+    return new KeptValues(this, decode)
+  }
+
+  /** As `get`, with what `decode` made of the value, now or, if it said so, before. */
+  getKept<V>(key: string, decode: DecodeOnce<V>): V | undefined {
+    const entry = this.#store.use(key)
+    if (entry?.decoded !== undefined) this.#store.stats.nearHits++
+    return kept(entry, decode)
+  }
+
+  /** As `peek`, with what `decode` made of the value, now or, if it said so, before. */
+  peekKept<V>(key: string, decode: DecodeOnce<V>): V | undefined {
+    return kept(this.#store.find(key), decode)
   }
 
   take(key: string): Stored | undefined {
@@ -201,6 +219,17 @@ export class FallbackEngine implements Engine {
     store.leases.release(this)
     leave(store, this.#name)
   }
+}
+
+/** Makes a value of what is stored, and says whether all readers may be given the same one. */
+type DecodeOnce<V> = (stored: Stored) => { value: V; keep: boolean }
+
+function kept<V>(entry: Entry | undefined, decode: DecodeOnce<V>): V | undefined {
+  if (entry === undefined) return undefined
+  if (entry.decoded !== undefined) return entry.decoded as V
+  const { value, keep } = decode(out(entry) as Stored)
+  if (keep) entry.decoded = value
+  return value
 }
 
 /** What the caller gets: text as it is, bytes as a copy of its own. */

@@ -1,4 +1,6 @@
 import { CacheError } from '../errors.js'
+import { NearCopies, type NearEngine } from '../near/copies.js'
+import type { Decode, Near, NearOptions } from '../near/near.js'
 import type { Binding } from './binding.js'
 import {
   conflict,
@@ -6,6 +8,8 @@ import {
   type EngineOptions,
   type EngineSettings,
   type EngineStats,
+  type EvictionPolicy,
+  POLICIES,
   type PurgeSlice,
   type Stored,
 } from './engine.js'
@@ -26,7 +30,7 @@ const abandoned = new FinalizationRegistry<{ binding: Binding; cache: number }>(
 })
 
 /** The engine in Rust. All engines of one name, in whatever thread, are one cache. */
-export class NativeEngine implements Engine {
+export class NativeEngine implements Engine, NearEngine {
   readonly kind = 'rust'
   readonly settings: EngineSettings
   readonly format: number
@@ -35,11 +39,12 @@ export class NativeEngine implements Engine {
 
   constructor(binding: Binding, options: EngineOptions) {
     const { name, max, maxSize, maxEntrySize, ttl, format } = options
+    const policyNumber = options.policy && POLICIES.indexOf(options.policy)
     this.#binding = binding
     // What it has open by this name already, it leaves as it is.
-    this.#cache = binding.open(name, max, maxSize, maxEntrySize, ttl, format)
-    const { serializer, ...settings } = binding.options(this.#cache)
-    this.settings = settings
+    this.#cache = binding.open(name, max, maxSize, maxEntrySize, ttl, format, policyNumber)
+    const { serializer, policy, ...settings } = binding.options(this.#cache)
+    this.settings = { ...settings, policy: POLICIES[policy] as EvictionPolicy }
     this.format = serializer
     const contradiction = conflict(options, this)
     if (contradiction !== undefined) {
@@ -55,6 +60,21 @@ export class NativeEngine implements Engine {
 
   peek(key: string): Stored | undefined {
     return this.#binding.peek(this.#cache, key)
+  }
+
+  near<V>(options: NearOptions, decode: Decode<V>): Near<V> | undefined {
+    const memory = this.#binding.near(this.#cache)
+    if (memory === undefined) return undefined
+    const [versions, time, report] = memory
+    return new NearCopies<V>(this, { versions, time, report }, decode, options, this.settings.max)
+  }
+
+  getNear(key: string, written: number): Stored | null | undefined {
+    return this.#binding.getNear(this.#cache, key, written)
+  }
+
+  touch(touched: Float64Array, count: number, hits: number): void {
+    this.#binding.touch(this.#cache, touched, count, hits)
   }
 
   take(key: string): Stored | undefined {

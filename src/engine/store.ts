@@ -13,7 +13,7 @@ import { Leases } from './leases.js'
 import { Versions } from './versions.js'
 
 /** The bytes charged for an entry beyond its key and value, the same as in the native engine. */
-export const ENTRY_OVERHEAD = 136
+export const ENTRY_OVERHEAD = 96
 
 /** The longest grace in ms, as in the native engine. */
 const MAX_GRACE = 2 ** 32 - 1
@@ -35,6 +35,8 @@ export interface Entry {
   /** Ms from its insertion to the end of its TTL. */
   readonly ttl: number
   readonly tags: readonly string[] | undefined
+  /** What the wrapper made of `value`, if it keeps it. */
+  decoded?: unknown
 }
 
 const WIDE = /[^\0-\xff]/
@@ -47,6 +49,7 @@ function textSize(text: string): number {
 export function noStats(): EngineStats {
   return {
     hits: 0,
+    nearHits: 0,
     misses: 0,
     sets: 0,
     deletes: 0,
@@ -84,6 +87,7 @@ export class Store {
       maxSize: maxSize ?? Infinity,
       maxEntrySize: maxEntrySize ?? Infinity,
       ttl: ttl ?? Infinity,
+      policy: options.policy ?? 'lru',
     }
     this.format = options.format ?? 0
     this.now = now
@@ -180,7 +184,7 @@ export class Store {
     const life = ttl ?? this.settings.ttl
     const valueSize = typeof value === 'string' ? textSize(value) : value.byteLength
     const kept = life === Infinity || grace === undefined ? 0 : Math.min(Math.floor(grace), MAX_GRACE)
-    const words = (tags?.length ?? 0) + (kept === 0 ? 0 : 1)
+    const words = (tags?.length ? tags.length + 1 : 0) + (kept === 0 ? 0 : 1)
     const size = textSize(key) + valueSize + 4 * words + ENTRY_OVERHEAD
     const fits = size <= Math.min(maxEntrySize, maxSize)
     if (life === 0 || !fits) {

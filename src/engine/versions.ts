@@ -1,9 +1,12 @@
 /** Stripes of each table. Keys or tags that share one may cost each other a miss. */
 const STRIPES = 1 << 14
 
-/** FNV-1a over the units of a string (G. Fowler, L. C. Noll, P. Vo). */
+/** Not the same in two processes, so that nobody can choose keys that share a stripe. */
+const SEED = Math.floor(Math.random() * 2 ** 32)
+
+/** FNV-1a over the units of a string (G. Fowler, L. C. Noll, P. Vo), from a start of our own. */
 function stripe(text: string): number {
-  let hash = 0x811c9dc5
+  let hash = SEED
   for (let at = 0; at < text.length; at++) {
     hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)
   }

@@ -43,7 +43,7 @@ export type Evaluate<D extends Decision> = (query: PolicyQuery, context: Evaluat
 
 /** Options of a {@link PolicyCache}. */
 export interface PolicyCacheOptions<D extends Decision>
-  extends Pick<CacheOptions, 'name' | 'max' | 'maxSize' | 'engine'>,
+  extends Pick<CacheOptions, 'name' | 'max' | 'maxSize' | 'policy' | 'near' | 'engine'>,
     Pick<GetOrSetOptions, 'staleWhileRevalidate' | 'staleIfError' | 'refreshAhead' | 'ttlJitter'> {
   /** Finds the decisions that `decide` and `preload` do not find in the cache. */
   evaluate?: Evaluate<D>
@@ -152,11 +152,13 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
     this.#loading = timeout === undefined ? given : { ...given, hardTimeout: timeout }
     // So that wrong options are refused here and not at the first query.
     checkGetOrSetOptions(this.#loading)
-    const { name, max, maxSize, engine } = options
+    const { name, max, maxSize, policy, near, engine } = options
     this.#cache = new Cache<D>({
       ...(name === undefined ? {} : { name }),
       ...(max === undefined ? {} : { max }),
       ...(maxSize === undefined ? {} : { maxSize }),
+      ...(policy === undefined ? {} : { policy }),
+      ...(near === undefined ? {} : { near }),
       ...(engine === undefined ? {} : { engine }),
     })
     this.engine = this.#cache.engine

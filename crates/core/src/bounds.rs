@@ -1,14 +1,15 @@
 //! The two bounds: how many entries and how many bytes are held.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crossbeam_utils::CachePadded;
 
 use crate::Options;
+use crate::sync::{AtomicU64, Ordering};
 
-/// The bytes charged for an entry beyond its key, its value and four bytes a tag.
+/// The bytes charged for an entry beyond its key, its value and four bytes a word (tags, their age, a grace).
 ///
-/// It stands for the header (56), the places in the table (up to 21), in the slab and the queue (16) and in the
-/// timer wheel (8), and for what the allocator adds and cannot use.
-pub const ENTRY_OVERHEAD: u64 = 136;
+/// It stands for the header (35), the place in the table (10 to 21), in the slab and the queue (16) and in the
+/// timer wheel (8), and for what the allocator adds and cannot use (8 to 23).
+pub const ENTRY_OVERHEAD: u64 = 96;
 
 /// Which bound stood in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +24,8 @@ pub(crate) struct Bounds {
     max_entries: u64,
     max_bytes: u64,
     max_entry_bytes: u64,
-    entries: AtomicU64,
-    bytes: AtomicU64,
+    entries: CachePadded<AtomicU64>,
+    bytes: CachePadded<AtomicU64>,
 }
 
 fn reserve(count: &AtomicU64, more: u64, max: u64) -> bool {
@@ -42,8 +43,8 @@ impl Bounds {
             max_entries: options.max_entries.map_or(u64::MAX, |max| max as u64),
             max_bytes,
             max_entry_bytes: options.max_entry_bytes.unwrap_or(max_bytes).min(max_bytes),
-            entries: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
+            entries: CachePadded::new(AtomicU64::new(0)),
+            bytes: CachePadded::new(AtomicU64::new(0)),
         }
     }
 
@@ -60,27 +61,6 @@ impl Bounds {
         bytes <= self.max_entry_bytes
     }
 
-    /// Reserves room for one more entry of `bytes`, or says which bound forbids it and changes nothing.
-    pub(crate) fn reserve_entry(&self, bytes: u64) -> Result<(), Bound> {
-        if !reserve(&self.entries, 1, self.max_entries) {
-            return Err(Bound::Entries);
-        }
-        if !reserve(&self.bytes, bytes, self.max_bytes) {
-            self.entries.fetch_sub(1, Ordering::AcqRel);
-            return Err(Bound::Bytes);
-        }
-        Ok(())
-    }
-
-    /// Reserves what an entry of `from` bytes needs to become one of `to` bytes. A smaller entry needs
-    /// nothing now; its surplus is given back with [`Bounds::shrunk`] once it has been replaced.
-    pub(crate) fn reserve_growth(&self, from: u64, to: u64) -> Result<(), Bound> {
-        if to > from && !reserve(&self.bytes, to - from, self.max_bytes) {
-            return Err(Bound::Bytes);
-        }
-        Ok(())
-    }
-
     /// Gives back what an entry of `from` bytes no longer needs after it became one of `to` bytes.
     pub(crate) fn shrunk(&self, from: u64, to: u64) {
         if from > to {
@@ -88,21 +68,85 @@ impl Bounds {
         }
     }
 
-    /// Gives back one entry of `bytes`.
-    pub(crate) fn release_entry(&self, bytes: u64) {
+    /// Gives back `entries` entries of `bytes` together.
+    pub(crate) fn release(&self, entries: u64, bytes: u64) {
         self.bytes.fetch_sub(bytes, Ordering::AcqRel);
-        self.entries.fetch_sub(1, Ordering::AcqRel);
-    }
-
-    /// Gives everything back and returns how many entries that was. No write is under way.
-    pub(crate) fn release_all(&self) -> u64 {
-        self.bytes.store(0, Ordering::Release);
-        self.entries.swap(0, Ordering::AcqRel)
+        self.entries.fetch_sub(entries, Ordering::AcqRel);
     }
 
     #[cfg(any(test, feature = "validate"))]
     pub(crate) fn validate(&self) {
         assert!(self.entries() <= self.max_entries, "the entry bound holds");
         assert!(self.bytes() <= self.max_bytes, "the byte bound holds");
+    }
+}
+
+/// Room that is reserved and not in use: what a write needs, or what an eviction left. What is left of it is
+/// given back when it goes.
+pub(crate) struct Room<'a> {
+    bounds: &'a Bounds,
+    entries: u64,
+    bytes: u64,
+}
+
+impl<'a> Room<'a> {
+    pub(crate) fn new(bounds: &'a Bounds) -> Self {
+        Self { bounds, entries: 0, bytes: 0 }
+    }
+
+    /// Adds the room of an entry of `bytes` that was evicted.
+    pub(crate) fn add_entry(&mut self, bytes: u64) {
+        self.entries += 1;
+        self.bytes += bytes;
+    }
+
+    /// Makes sure of room for one more entry of `bytes`, or says which bound forbids it.
+    pub(crate) fn reserve_entry(&mut self, bytes: u64) -> Result<(), Bound> {
+        if self.entries == 0 {
+            if !reserve(&self.bounds.entries, 1, self.bounds.max_entries) {
+                return Err(Bound::Entries);
+            }
+            self.entries = 1;
+        }
+        self.reserve_bytes(bytes)
+    }
+
+    /// Makes sure of room for `bytes`, or says which bound forbids it.
+    pub(crate) fn reserve_bytes(&mut self, bytes: u64) -> Result<(), Bound> {
+        if self.bytes < bytes {
+            if !reserve(&self.bounds.bytes, bytes - self.bytes, self.bounds.max_bytes) {
+                return Err(Bound::Bytes);
+            }
+            self.bytes = bytes;
+        }
+        Ok(())
+    }
+
+    /// Puts to use what was reserved.
+    pub(crate) fn use_entry(&mut self, bytes: u64) {
+        self.entries -= 1;
+        self.bytes -= bytes;
+    }
+
+    /// Puts to use what was reserved for the growth of an entry.
+    pub(crate) fn use_bytes(&mut self, bytes: u64) {
+        self.bytes -= bytes;
+    }
+
+    /// Gives back what is reserved, for others who wait for room, too.
+    pub(crate) fn release(&mut self) {
+        if self.bytes > 0 {
+            self.bounds.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+        }
+        if self.entries > 0 {
+            self.bounds.entries.fetch_sub(self.entries, Ordering::AcqRel);
+        }
+        (self.entries, self.bytes) = (0, 0);
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.release();
     }
 }

@@ -1,26 +1,29 @@
 //! The cache itself: what a caller sees of the table, the stripes, the bounds and the fence.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
-use crossbeam_utils::CachePadded;
-
-use crate::bounds::{Bounds, ENTRY_OVERHEAD};
+use crate::bounds::{Bounds, ENTRY_OVERHEAD, Room};
 use crate::clock::{Clock, MonotonicClock};
-use crate::entry::{EntryRef, NEVER, Parts};
+use crate::entry::{EntryRef, NEVER, Overwrite, Parts};
+use crate::lanes::Lane;
 use crate::leases::{self, Claim, Leases};
+use crate::options::Policy;
+use crate::s3fifo::MOST_USES;
 use crate::stats::{Counters, Event, Stats};
-use crate::stripe::StripeCell;
+use crate::stripe::Stripes;
 use crate::table::Table;
+use crate::ticks::Ticks;
 use crate::versions::Versions;
 use crate::{Error, InsertOptions, Key, MAX_TAGS, Options, Value};
-
-/// Stripes of a cache that has entries enough to keep several writers apart.
-const STRIPES: usize = 16;
 
 /// Expired entries that a write removes on the side.
 const EXPIRE_PER_WRITE: u32 = 2;
 /// Steps of the timer wheel that a write takes for it.
 const STEPS_PER_WRITE: u32 = 8;
+
+/// The bytes of the largest entry that is overwritten in its place. It is locked while it is, for readers too,
+/// so that a copy of more is made beforehand.
+const IN_PLACE: u64 = 1_024;
 
 /// What became of a value given to [`Cache::insert`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,13 +46,16 @@ pub enum Inserted {
 /// [`Cache::clear`] and dropping a large cache set free is returned to the allocator by a thread of its own.
 pub struct Cache<C = MonotonicClock> {
     pub(crate) table: Table,
-    pub(crate) stripes: Box<[StripeCell]>,
+    pub(crate) stripes: Stripes,
     pub(crate) bounds: Bounds,
     pub(crate) versions: Versions,
     pub(crate) stats: Counters,
-    pub(crate) clock: C,
+    pub(crate) ticks: Ticks,
+    pub(crate) policy: Policy,
+    clock: C,
+    /// What the clock showed when the cache was made. Deadlines count from there.
+    pub(crate) origin: u64,
     leases: Leases,
-    ticks: CachePadded<AtomicU64>,
     default_ttl_ms: Option<u64>,
 }
 
@@ -71,36 +77,51 @@ impl<C: Clock> Cache<C> {
     #[expect(clippy::needless_pass_by_value, reason = "a cache keeps its options; callers make them for it")]
     pub fn with_clock(options: Options, clock: C) -> Result<Self, Error> {
         options.validate()?;
+        let versions = Versions::new(options.max_entries);
+        let most_by_bytes = options.max_bytes.map_or(u64::MAX, |max| max / ENTRY_OVERHEAD);
+        let most = options.max_entries.unwrap_or(usize::MAX);
+        let most = most.min(usize::try_from(most_by_bytes).unwrap_or(usize::MAX));
         Ok(Self {
-            table: Table::new(),
-            stripes: std::iter::repeat_with(StripeCell::new).take(STRIPES).collect(),
+            table: Table::new(most, Arc::clone(versions.board())),
+            stripes: Stripes::new(options.policy),
             bounds: Bounds::new(&options),
-            versions: Versions::new(options.max_entries),
+            versions,
             stats: Counters::new(),
+            ticks: Ticks::new(),
+            policy: options.policy,
+            origin: clock.now_ms(),
             clock,
             leases: Leases::default(),
-            ticks: CachePadded::new(AtomicU64::new(0)),
             default_ttl_ms: options.default_ttl_ms,
         })
     }
 
-    pub(crate) fn next_tick(&self) -> u64 {
-        self.ticks.fetch_add(1, Ordering::Relaxed) + 1
+    /// The ms since the cache was made.
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now_ms().saturating_sub(self.origin)
     }
 
-    pub(crate) fn stripe(&self, hash: u64) -> &StripeCell {
-        // Neither end of the hash: the table takes its shard and its place from those.
-        &self.stripes[(hash >> 40) as usize % STRIPES]
+    /// Makes an entry the most recently used one, or counts its use.
+    pub(crate) fn used(&self, entry: &EntryRef, lane: Lane) {
+        match self.policy {
+            Policy::Lru => entry.set_tick(self.ticks.next(lane)),
+            Policy::S3Fifo => {
+                let uses = entry.tick();
+                if uses < MOST_USES {
+                    entry.set_tick(uses + 1);
+                }
+            }
+        }
     }
 
     /// The clock is read only for entries that have a deadline.
     pub(crate) fn is_expired(&self, entry: &EntryRef) -> bool {
-        entry.deadline() != NEVER && entry.deadline() <= self.clock.now_ms()
+        entry.deadline() != NEVER && entry.deadline() <= self.now()
     }
 
     /// Whether the entry is expired for all but [`Cache::get_stale`].
     fn is_stale(&self, entry: &EntryRef) -> bool {
-        entry.deadline() != NEVER && entry.fresh_until() <= self.clock.now_ms()
+        entry.deadline() != NEVER && entry.fresh_until() <= self.now()
     }
 
     fn is_invalidated(&self, entry: &EntryRef) -> bool {
@@ -122,7 +143,11 @@ impl<C: Clock> Cache<C> {
 
     /// The entry under `key` if it can be read, stale or not; what can not be read any more is removed.
     fn kept(&self, key: Key<'_>) -> Option<EntryRef> {
-        let entry = self.table.find(self.table.hash(key), key)?;
+        self.readable(self.table.find(self.table.hash(key), key)?)
+    }
+
+    /// The entry, just found, if it can be read, stale or not; what can not be read any more is removed.
+    pub(crate) fn readable(&self, entry: EntryRef) -> Option<EntryRef> {
         if self.is_expired(&entry) {
             self.discard(&entry, Event::Expire);
             return None;
@@ -136,18 +161,24 @@ impl<C: Clock> Cache<C> {
 
     /// The entry under `key` if a read may be answered with it.
     fn live(&self, key: Key<'_>) -> Option<EntryRef> {
-        self.kept(key).filter(|entry| !entry.has_grace() || !self.is_stale(entry))
+        self.kept(key).filter(|entry| self.is_fresh(entry))
+    }
+
+    /// Whether an entry that is not expired may answer a read.
+    pub(crate) fn is_fresh(&self, entry: &EntryRef) -> bool {
+        !entry.has_grace() || !self.is_stale(entry)
     }
 
     /// The entry under `key`, which becomes the most recently used one. Counts a hit or a miss.
     #[must_use]
     pub fn get(&self, key: Key<'_>) -> Option<EntryRef> {
+        let lane = Lane::current();
         let Some(entry) = self.live(key) else {
-            self.stats.count(Event::Miss);
+            self.stats.count_in(lane, Event::Miss);
             return None;
         };
-        entry.set_tick(self.next_tick());
-        self.stats.count(Event::Hit);
+        self.used(&entry, lane);
+        self.stats.count_in(lane, Event::Hit);
         Some(entry)
     }
 
@@ -165,7 +196,7 @@ impl<C: Clock> Cache<C> {
         let entry = self.kept(key)?;
         let stale_ms = match entry.deadline() {
             NEVER => 0,
-            _ => self.clock.now_ms().saturating_sub(entry.fresh_until()),
+            _ => self.now().saturating_sub(entry.fresh_until()),
         };
         // At the very ms from which on it is stale it has been so for a moment.
         let stale_ms = if stale_ms == 0 && self.is_stale(&entry) { 1 } else { stale_ms };
@@ -184,7 +215,7 @@ impl<C: Clock> Cache<C> {
     pub fn remaining_ttl_ms(&self, key: Key<'_>) -> Option<Option<u64>> {
         let entry = self.live(key)?;
         let expires = entry.deadline() != NEVER;
-        Some(expires.then(|| entry.fresh_until().saturating_sub(self.clock.now_ms())))
+        Some(expires.then(|| entry.fresh_until().saturating_sub(self.now())))
     }
 
     /// Whether no more than `part` of its TTL (from 0 to 1) is left to the entry under `key`: time to load it
@@ -192,9 +223,10 @@ impl<C: Clock> Cache<C> {
     #[must_use]
     pub fn is_due(&self, key: Key<'_>, part: f64) -> bool {
         let Some(entry) = self.live(key).filter(|entry| entry.deadline() != NEVER) else { return false };
-        let left = entry.fresh_until().saturating_sub(self.clock.now_ms());
-        let left = u32::try_from(left).unwrap_or(u32::MAX);
-        f64::from(left) <= f64::from(entry.ttl()) * part
+        let left = entry.fresh_until().saturating_sub(self.now());
+        #[expect(clippy::cast_precision_loss, reason = "both stay below 2^43")]
+        let due = left as f64 <= entry.ttl() as f64 * part;
+        due
     }
 
     /// Stores `value` under `key`, making room where the bounds ask for it.
@@ -217,12 +249,14 @@ impl<C: Clock> Cache<C> {
         let tags = &tags[..options.tags.len()];
 
         let hash = self.table.hash(key);
-        let now = self.clock.now_ms();
+        let now = self.now();
         let ttl = options.ttl_ms.or(self.default_ttl_ms).unwrap_or(u64::MAX);
         let grace = if ttl == u64::MAX { 0 } else { options.grace_ms };
+        let deadline = now.saturating_add(ttl).saturating_add(u64::from(grace)).min(NEVER);
+        let parts = Parts { key, value, tags, deadline, grace, ttl };
         let size = (key.bytes.len() as u64)
             .saturating_add(value.bytes.len() as u64)
-            .saturating_add(4 * (tags.len() as u64 + u64::from(grace != 0)) + ENTRY_OVERHEAD);
+            .saturating_add(4 * parts.words() as u64 + ENTRY_OVERHEAD);
         let unfit = match () {
             () if ttl == 0 => Some((Inserted::Expired, None)),
             () if !self.bounds.admits(size) => Some((Inserted::TooLarge, Some(Event::Reject))),
@@ -231,52 +265,75 @@ impl<C: Clock> Cache<C> {
         if let Some((outcome, event)) = unfit {
             return Ok(self.supersede(hash, key, options.fence, tags, outcome, event));
         }
-        let deadline = now.saturating_add(ttl).saturating_add(u64::from(grace));
-        let entry = EntryRef::new(&Parts { key, value, tags, deadline, grace, ttl })?;
-        debug_assert_eq!(size, charge(&entry));
-
+        let lane = Lane::current();
+        let mut entry = if size > IN_PLACE { Some(EntryRef::new(&parts)?) } else { None };
+        let mut room = Room::new(&self.bounds);
         loop {
-            let mut stripe = self.stripe(hash).lock();
+            let mut stripe = self.stripes.lock(Stripes::of(hash));
             let old = self.table.find(hash, key);
             let written = old.as_ref().map(EntryRef::written);
             if options.fence.is_some_and(|fence| !self.versions.permits(fence, hash, written, tags)) {
-                self.stats.count(Event::Fence);
+                self.stats.count_in(lane, Event::Fence);
                 return Ok(Inserted::Fenced);
             }
             let reserved = match &old {
-                Some(old) => self.bounds.reserve_growth(charge(old), size),
-                None => self.bounds.reserve_entry(size),
+                Some(old) => room.reserve_bytes(size.saturating_sub(charge(old))),
+                None => room.reserve_entry(size),
             };
             if let Err(bound) = reserved {
                 if let Some(old) = &old {
                     // It is about to be the newest entry, so the room must come from others.
-                    old.set_tick(self.next_tick());
+                    self.used(old, lane);
                 }
                 drop(stripe);
-                self.evict(bound, now);
+                if entry.is_none() {
+                    // Nothing is evicted for an entry that there is no memory for.
+                    entry = Some(EntryRef::new(&parts)?);
+                }
+                self.evict(bound, now, &mut room);
                 continue;
             }
-            let sequence = self.versions.write();
-            entry.set_sequences(options.fence.unwrap_or(sequence), sequence);
-            let tick = self.next_tick();
-            if let Some(old) = &old {
-                entry.set_slot(old.slot());
-                self.table.replace(hash, old, entry.clone());
-                stripe.relink(old, entry, tick, now);
-                self.bounds.shrunk(charge(old), size);
-                if old.fresh_until() <= now {
-                    self.stats.count(Event::Expire);
+            let entry = match (entry.take(), &old) {
+                (None, None) => Some(EntryRef::new(&parts)?),
+                (entry, _) => entry,
+            };
+            let written = self.versions.write();
+            let fence = options.fence.unwrap_or(written);
+            match (entry, old) {
+                (Some(entry), None) => {
+                    entry.set_sequences(fence, written);
+                    self.table.insert(hash, entry.clone());
+                    stripe.link(entry, hash, self.ticks.next(lane), now);
+                    room.use_entry(size);
                 }
-            } else {
-                entry.set_tick(tick);
-                self.table.insert(hash, entry.clone());
-                stripe.link(entry, tick, now);
+                (entry, Some(old)) => {
+                    let (slot, from, uses) = (old.slot(), charge(&old), old.tick());
+                    if old.fresh_until() <= now {
+                        self.stats.count_in(lane, Event::Expire);
+                    }
+                    drop(old);
+                    let overwrite = Overwrite { parts, fence, written };
+                    if entry.is_none() && self.table.overwrite(hash, stripe.entry(slot), &overwrite) {
+                        stripe.rewritten(slot, from, now);
+                    } else {
+                        let entry = entry.map_or_else(|| EntryRef::new(&parts), Ok)?;
+                        entry.set_sequences(fence, written);
+                        entry.set_tick(uses);
+                        self.table.replace(hash, stripe.entry(slot), entry.clone());
+                        stripe.relink(slot, entry, now);
+                    }
+                    self.used(stripe.entry(slot), lane);
+                    room.use_bytes(size.saturating_sub(from));
+                    self.bounds.shrunk(from, size);
+                }
+                (None, None) => unreachable!("it was made above"),
             }
-            self.stats.count(Event::Set);
+            self.stats.count_in(lane, Event::Set);
             let mut steps = STEPS_PER_WRITE;
             for _ in 0..EXPIRE_PER_WRITE {
-                let Some(expired) = stripe.expired(now, &mut steps) else { break };
-                self.forget(&mut stripe, &expired, Event::Expire);
+                let Some(slot) = stripe.expired(now, &mut steps) else { break };
+                let hash = self.table.hash(stripe.entry(slot).key());
+                self.forget(&mut stripe, slot, hash, Event::Expire);
             }
             return Ok(Inserted::Stored);
         }
@@ -292,7 +349,7 @@ impl<C: Clock> Cache<C> {
         outcome: Inserted,
         event: Option<Event>,
     ) -> Inserted {
-        let mut stripe = self.stripe(hash).lock();
+        let mut stripe = self.stripes.lock(Stripes::of(hash));
         let old = self.table.find(hash, key);
         let written = old.as_ref().map(EntryRef::written);
         if fence.is_some_and(|fence| !self.versions.permits(fence, hash, written, tags)) {
@@ -301,7 +358,7 @@ impl<C: Clock> Cache<C> {
         }
         self.versions.remove_key(hash);
         if let Some(old) = old {
-            self.forget(&mut stripe, &old, self.removal(&old));
+            self.forget(&mut stripe, old.slot(), hash, self.removal(&old));
         }
         if let Some(event) = event {
             self.stats.count(event);
@@ -320,11 +377,11 @@ impl<C: Clock> Cache<C> {
     #[must_use]
     pub fn take(&self, key: Key<'_>) -> Option<EntryRef> {
         let hash = self.table.hash(key);
-        let mut stripe = self.stripe(hash).lock();
+        let mut stripe = self.stripes.lock(Stripes::of(hash));
         self.versions.remove_key(hash);
         let entry = self.table.find(hash, key)?;
         let event = self.removal(&entry);
-        self.forget(&mut stripe, &entry, event);
+        self.forget(&mut stripe, entry.slot(), hash, event);
         (event == Event::Delete).then_some(entry)
     }
 
@@ -346,7 +403,7 @@ impl<C: Clock> Cache<C> {
         if tags.len() > MAX_TAGS {
             return Err(Error::TooManyTags);
         }
-        let now = self.clock.now_ms();
+        let now = self.now();
         let request = leases::Request {
             key,
             hash: self.table.hash(key),

@@ -1,81 +1,190 @@
 //! The entry: one allocation that holds a header, a few numbers, the key and the value.
 //!
-//! This is the only file of the crate with `unsafe`. Everything but the header's atomics is written once,
-//! before the first [`EntryRef`] exists, and only read after that; the memory goes when the last
-//! `EntryRef` does. The layout is
+//! This is the only file of the crate with `unsafe`. The layout is
 //!
 //! ```text
-//! Header | tags: [u32; tag_count] | grace: u32, if any | key bytes | 0..1 bytes of padding | value bytes
+//! Header | tags: [u32; tag_count] | age: u32, if any tag | grace: u32, if any
+//!        | key_len: u8 | value_len: u16 | key_len: u32, if 255 above | value_len: u32, if 65 535 above
+//!        | key bytes | 0..1 bytes of padding | value bytes | 0..15 bytes of slack
 //! ```
 //!
-//! where the padding puts the value at an even offset, so that UTF-16 values can be read in place.
+//! where the padding puts the value at an even offset, so that UTF-16 values can be read in place, and the
+//! slack is what the allocator would round up to in any case. Everything but the header's atomics is written
+//! before the first [`EntryRef`] exists or, by [`EntryRef::overwrite`], while the caller has the only access;
+//! the memory goes when the last `EntryRef` does.
 
 #![expect(unsafe_code, reason = "an entry is one allocation of three lengths known only when it is made")]
 
 use std::alloc::{self, Layout};
 use std::ptr::{self, NonNull};
 use std::slice;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
+use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::{Error, Key, Value};
 
-/// The deadline of an entry that does not expire.
-pub(crate) const NEVER: u64 = u64::MAX;
+/// The deadline of an entry that does not expire, in ms of the cache; the last that fits its bits.
+pub(crate) const NEVER: u64 = (1 << DEADLINE_BITS) - 1;
+
+/// 278 years in ms.
+const DEADLINE_BITS: u32 = 43;
+/// Sequence numbers for 35 years at a million writes a second.
+const SEQUENCE_BITS: u32 = 50;
+/// Bits of a TTL's leading digits; a TTL is kept to a thousandth.
+const TTL_DIGITS: u32 = 10;
 
 #[repr(C)]
 struct Header {
+    /// When the entry was last used, in ticks of the cache; under S3-FIFO, how often.
+    tick: AtomicU64,
+    /// From the lowest bit: the sequence number of the change that put the entry in, and its TTL as by
+    /// [`pack_ttl`].
+    written: AtomicU64,
+    /// From the lowest bit: deadline, encoding (8), domain (8), number of tags (4), whether there is a grace.
+    facts: u64,
     /// How many `EntryRef`s point here.
     refs: AtomicU32,
     /// The entry's place in its stripe; meaningful only under the stripe's lock.
     slot: AtomicU32,
-    key_len: u32,
-    value_len: u32,
-    /// When the entry was last used, in ticks of the cache.
-    tick: AtomicU64,
-    /// The sequence number that the value is as fresh as.
-    fence: AtomicU64,
-    /// The sequence number of the change that put the entry in.
-    written: AtomicU64,
-    /// The ms of the cache's clock from which on the entry is expired, or [`NEVER`].
-    deadline: u64,
-    /// The ms from its insertion to the end of its TTL, as far as they fit.
-    ttl: u32,
-    key_domain: u8,
-    encoding: u8,
-    tag_count: u8,
-    /// Whether a number of ms of grace follows the tags.
-    has_grace: bool,
 }
 
-/// Where the key lies in an entry with this many numbers between it and the header.
-const fn key_offset(words: usize) -> usize {
-    size_of::<Header>() + words * size_of::<u32>()
+/// Key lengths from here on are written in full.
+const LONG_KEY: u8 = u8::MAX;
+/// Value lengths from here on are written in full.
+const LONG_VALUE: u16 = u16::MAX;
+
+/// The lengths that an entry's layout follows from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Shape {
+    /// Numbers between the header and the lengths.
+    words: usize,
+    key_len: usize,
+    value_len: usize,
 }
 
-/// Where the value lies.
-const fn value_offset(words: usize, key_len: usize) -> usize {
-    (key_offset(words) + key_len).next_multiple_of(align_of::<u16>())
+impl Shape {
+    /// Where the lengths are.
+    const fn lengths_offset(self) -> usize {
+        size_of::<Header>() + self.words * size_of::<u32>()
+    }
+
+    /// Where the key is.
+    const fn key_offset(self) -> usize {
+        let long_key = if self.key_len >= LONG_KEY as usize { 4 } else { 0 };
+        let long_value = if self.value_len >= LONG_VALUE as usize { 4 } else { 0 };
+        self.lengths_offset() + 3 + long_key + long_value
+    }
+
+    /// Where the value is.
+    const fn value_offset(self) -> usize {
+        (self.key_offset() + self.key_len).next_multiple_of(align_of::<u16>())
+    }
+
+    /// The memory of the entry, or `None` where the sum does not fit the address space. Allocators hand out
+    /// blocks of 16 bytes' steps with a header of 8; asking for what such a block holds costs nothing, and
+    /// two entries of equal blocks can take each other's place.
+    fn layout(self) -> Option<Layout> {
+        // A slice is never longer than `isize::MAX`, so the offset of the value cannot wrap; the size may.
+        let size = self.value_offset().checked_add(self.value_len)?;
+        let block = size.checked_add(8)?.checked_next_multiple_of(16)? - 8;
+        Layout::from_size_align(block, align_of::<Header>()).ok()
+    }
 }
 
-/// The memory of an entry, or `None` where the sum does not fit the address space.
-fn layout(words: usize, key_len: usize, value_len: usize) -> Option<Layout> {
-    // A slice is never longer than `isize::MAX`, so the offset of the value cannot wrap; the size may.
-    let size = value_offset(words, key_len).checked_add(value_len)?;
-    Layout::from_size_align(size, align_of::<Header>()).ok()
+/// A TTL in ms as [`TTL_DIGITS`] digits and an exponent of five bits, rounded up; the largest stands for all
+/// above it.
+fn pack_ttl(ttl: u64) -> u64 {
+    let most = (1 << TTL_DIGITS) - 1;
+    let mut exponent = (u64::BITS - ttl.leading_zeros()).saturating_sub(TTL_DIGITS);
+    // Rounding up may carry into one digit more.
+    if exponent < u64::BITS - 1 && (ttl >> exponent) + u64::from(ttl & ((1 << exponent) - 1) != 0) > most {
+        exponent += 1;
+    }
+    if exponent > 31 {
+        return 31 << TTL_DIGITS | most;
+    }
+    let digits = (ttl >> exponent) + u64::from(ttl & ((1 << exponent) - 1) != 0);
+    u64::from(exponent) << TTL_DIGITS | digits
+}
+
+fn unpack_ttl(packed: u64) -> u64 {
+    (packed & ((1 << TTL_DIGITS) - 1)) << (packed >> TTL_DIGITS)
 }
 
 /// What an entry is made of.
+#[derive(Clone, Copy)]
 pub(crate) struct Parts<'a> {
     pub(crate) key: Key<'a>,
     pub(crate) value: Value<'a>,
     /// Numbers of the tags in the version table; at most [`MAX_TAGS`](crate::MAX_TAGS).
     pub(crate) tags: &'a [u32],
-    /// When the entry leaves the cache, its grace included.
+    /// When the entry leaves the cache, its grace included; at most [`NEVER`].
     pub(crate) deadline: u64,
     /// For how many ms before `deadline` the entry is stale.
     pub(crate) grace: u32,
     /// The ms from now to the end of the TTL.
     pub(crate) ttl: u64,
+}
+
+impl Parts<'_> {
+    /// How many numbers an entry of these parts holds beside its key and its value: one a tag, one for the
+    /// age of what is tagged, and one for a grace.
+    pub(crate) fn words(&self) -> usize {
+        self.tags.len() + usize::from(!self.tags.is_empty()) + usize::from(self.grace != 0)
+    }
+
+    fn shape(&self) -> Shape {
+        Shape { words: self.words(), key_len: self.key.bytes.len(), value_len: self.value.bytes.len() }
+    }
+
+    fn facts(&self) -> u64 {
+        debug_assert!(self.deadline <= NEVER && self.tags.len() <= crate::MAX_TAGS);
+        self.deadline
+            | u64::from(self.value.encoding) << DEADLINE_BITS
+            | u64::from(self.key.domain) << (DEADLINE_BITS + 8)
+            | (self.tags.len() as u64) << (DEADLINE_BITS + 16)
+            | u64::from(self.grace != 0) << (DEADLINE_BITS + 20)
+    }
+
+    /// Writes everything that follows the header.
+    ///
+    /// # Safety
+    /// `base` is the start of a block of `self.shape().layout()` to which nobody else has access, and none of
+    /// the parts lies in it.
+    unsafe fn write_behind(&self, base: NonNull<u8>) {
+        let shape = self.shape();
+        let Shape { words, key_len, value_len } = shape;
+        // SAFETY: all offsets are those of the layout, in their order, so each write stays in the block; words
+        // lie right behind the header, whose size is a multiple of their alignment; the lengths may lie
+        // anywhere and are written unaligned.
+        unsafe {
+            let word = base.add(size_of::<Header>()).cast::<u32>();
+            ptr::copy_nonoverlapping(self.tags.as_ptr(), word.as_ptr(), self.tags.len());
+            if self.grace != 0 {
+                word.add(words - 1).write(self.grace);
+            }
+            let lengths = base.add(shape.lengths_offset());
+            let mut long = lengths.add(3).cast::<u32>();
+            let short_key = u8::try_from(key_len).unwrap_or(LONG_KEY);
+            lengths.write(short_key);
+            if short_key == LONG_KEY {
+                long.write_unaligned(
+                    u32::try_from(key_len).unwrap_or_else(|_| unreachable!("checked by new")),
+                );
+                long = long.add(1);
+            }
+            let short_value = u16::try_from(value_len).unwrap_or(LONG_VALUE);
+            lengths.add(1).cast::<u16>().write_unaligned(short_value);
+            if short_value == LONG_VALUE {
+                long.write_unaligned(
+                    u32::try_from(value_len).unwrap_or_else(|_| unreachable!("checked by new")),
+                );
+            }
+            let key = base.add(shape.key_offset());
+            ptr::copy_nonoverlapping(self.key.bytes.as_ptr(), key.as_ptr(), key_len);
+            let value = base.add(shape.value_offset());
+            ptr::copy_nonoverlapping(self.value.bytes.as_ptr(), value.as_ptr(), value_len);
+        }
+    }
 }
 
 /// A counted reference to an entry of the cache.
@@ -84,7 +193,7 @@ pub(crate) struct Parts<'a> {
 /// is an atomic increment and decrement.
 pub struct EntryRef(NonNull<Header>);
 
-// SAFETY: the entry is immutable but for its atomics, and the count that frees it is atomic too.
+// SAFETY: while it is shared, an entry is immutable but for its atomics, and the count that frees it is atomic.
 unsafe impl Send for EntryRef {}
 // SAFETY: as for `Send`: `&EntryRef` gives only shared access to immutable bytes and to atomics.
 unsafe impl Sync for EntryRef {}
@@ -93,50 +202,64 @@ impl EntryRef {
     /// A new entry with one reference.
     ///
     /// # Errors
-    /// [`Error::TooManyTags`], or [`Error::OutOfMemory`] where the memory cannot be had.
+    /// [`Error::OutOfMemory`] where the memory cannot be had.
     pub(crate) fn new(parts: &Parts<'_>) -> Result<Self, Error> {
-        let Parts { key, value, tags, deadline, grace, ttl } = *parts;
-        let tag_count = u8::try_from(tags.len()).map_err(|_| Error::TooManyTags)?;
-        let key_len = u32::try_from(key.bytes.len()).map_err(|_| Error::OutOfMemory)?;
-        let value_len = u32::try_from(value.bytes.len()).map_err(|_| Error::OutOfMemory)?;
-        let has_grace = grace != 0;
-        let words = tags.len() + usize::from(has_grace);
-        let layout = layout(words, key.bytes.len(), value.bytes.len()).ok_or(Error::OutOfMemory)?;
+        let shape = parts.shape();
+        if u32::try_from(shape.key_len).is_err() || u32::try_from(shape.value_len).is_err() {
+            return Err(Error::OutOfMemory);
+        }
+        let layout = shape.layout().ok_or(Error::OutOfMemory)?;
         // SAFETY: the size is at least that of the header, so it is not zero.
         let base = NonNull::new(unsafe { alloc::alloc(layout) }).ok_or(Error::OutOfMemory)?;
         let header = base.cast::<Header>();
-        // SAFETY: the memory is fresh, sized by `layout` and aligned for `Header`; tags start right behind
-        // the header, whose size is a multiple of a `u32`'s alignment; the sources cannot overlap it.
+        // SAFETY: the memory is fresh, nobody else knows it, and it is sized and aligned for both.
         unsafe {
             header.write(Header {
+                tick: AtomicU64::new(0),
+                written: AtomicU64::new(pack_ttl(parts.ttl) << SEQUENCE_BITS),
+                facts: parts.facts(),
                 refs: AtomicU32::new(1),
                 slot: AtomicU32::new(u32::MAX),
-                key_len,
-                value_len,
-                tick: AtomicU64::new(0),
-                fence: AtomicU64::new(0),
-                written: AtomicU64::new(0),
-                deadline,
-                ttl: u32::try_from(ttl).unwrap_or(u32::MAX),
-                key_domain: key.domain,
-                encoding: value.encoding,
-                tag_count,
-                has_grace,
             });
-            let tag_base = base.add(size_of::<Header>()).cast::<u32>();
-            ptr::copy_nonoverlapping(tags.as_ptr(), tag_base.as_ptr(), tags.len());
-            if has_grace {
-                tag_base.add(tags.len()).write(grace);
-            }
-            ptr::copy_nonoverlapping(
-                key.bytes.as_ptr(),
-                base.add(key_offset(words)).as_ptr(),
-                key.bytes.len(),
-            );
-            let value_base = base.add(value_offset(words, key.bytes.len()));
-            ptr::copy_nonoverlapping(value.bytes.as_ptr(), value_base.as_ptr(), value.bytes.len());
+            parts.write_behind(base);
         }
         Ok(Self(header))
+    }
+
+    /// Turns the entry into one of `parts`, which has the same key, if it takes a block of the same size and
+    /// there are no other references than `known` ones. Says whether it did.
+    ///
+    /// # Safety
+    /// Nobody but the caller uses or clones any of the `known` references meanwhile, and no part lies in the
+    /// entry itself.
+    unsafe fn overwrite_unshared(&self, parts: &Parts<'_>, fence: u64, written: u64, known: u32) -> bool {
+        let layout = self.shape().layout();
+        if parts.shape().layout() != layout || u32::try_from(parts.value.bytes.len()).is_err() {
+            return false;
+        }
+        // Pairs with the `Release` of references dropped on other threads: their reads are over.
+        if self.header().refs.load(Ordering::Acquire) != known {
+            return false;
+        }
+        // SAFETY: as promised by the caller, and as just counted, nobody else has access; the block is of the
+        // size that the parts need.
+        unsafe {
+            (&raw mut (*self.0.as_ptr()).facts).write(parts.facts());
+            parts.write_behind(self.0.cast());
+        }
+        self.header().written.store(pack_ttl(parts.ttl) << SEQUENCE_BITS, Ordering::Relaxed);
+        self.set_sequences(fence, written);
+        true
+    }
+
+    /// As [`EntryRef::overwrite_unshared`], for an entry that two places know: a slot of the table, held
+    /// exclusively by its shard's write lock, and one of its stripe, held by that lock.
+    pub(crate) fn overwrite(held: &mut Self, in_stripe: &Self, new: &Overwrite<'_>) -> bool {
+        debug_assert!(held.same(in_stripe));
+        // SAFETY: `&mut` shows that the table's reference is the caller's alone. Of the stripe's, only a shared
+        // one is asked for, which its owner lends under the stripe's lock; nobody else comes to it. The parts
+        // are the caller's, from outside of the cache.
+        unsafe { held.overwrite_unshared(&new.parts, new.fence, new.written, 2) }
     }
 
     fn header(&self) -> &Header {
@@ -145,16 +268,41 @@ impl EntryRef {
         unsafe { self.0.as_ref() }
     }
 
-    /// How many numbers lie between the header and the key.
+    fn tag_count(&self) -> usize {
+        usize::from((self.header().facts >> (DEADLINE_BITS + 16)).to_le_bytes()[0] & 0xf)
+    }
+
+    /// How many numbers lie between the header and the lengths.
     fn words(&self) -> usize {
-        let header = self.header();
-        usize::from(header.tag_count) + usize::from(header.has_grace)
+        let tags = self.tag_count();
+        tags + usize::from(tags > 0) + usize::from(self.has_grace())
+    }
+
+    fn shape(&self) -> Shape {
+        let words = self.words();
+        let lengths = size_of::<Header>() + words * size_of::<u32>();
+        // SAFETY: `write_behind` wrote the lengths there, short ones first and the long ones that they announce
+        // behind them, all at no alignment.
+        unsafe {
+            let short = self.0.cast::<u8>().add(lengths);
+            let mut long = short.add(3).cast::<u32>();
+            let mut key_len = usize::from(short.read());
+            if key_len == usize::from(LONG_KEY) {
+                key_len = long.read_unaligned() as usize;
+                long = long.add(1);
+            }
+            let mut value_len = usize::from(short.add(1).cast::<u16>().read_unaligned());
+            if value_len == usize::from(LONG_VALUE) {
+                value_len = long.read_unaligned() as usize;
+            }
+            Shape { words, key_len, value_len }
+        }
     }
 
     /// The `len` bytes at `offset`.
     ///
     /// # Safety
-    /// They lie inside the entry's allocation and were written by `new`.
+    /// They lie inside the entry's allocation and were written by `write_behind`.
     unsafe fn bytes(&self, offset: usize, len: usize) -> &[u8] {
         // SAFETY: as promised by the caller; the bytes live and stay unchanged as long as `self`.
         unsafe { slice::from_raw_parts(self.0.cast::<u8>().add(offset).as_ptr(), len) }
@@ -163,62 +311,71 @@ impl EntryRef {
     /// The key of the entry.
     #[must_use]
     pub fn key(&self) -> Key<'_> {
-        let header = self.header();
-        let offset = key_offset(self.words());
-        // SAFETY: `new` put `key_len` bytes at this offset.
-        let bytes = unsafe { self.bytes(offset, header.key_len as usize) };
-        Key { bytes, domain: header.key_domain }
+        let shape = self.shape();
+        // SAFETY: `write_behind` put `key_len` bytes at this offset.
+        let bytes = unsafe { self.bytes(shape.key_offset(), shape.key_len) };
+        Key { bytes, domain: (self.header().facts >> (DEADLINE_BITS + 8)).to_le_bytes()[0] }
     }
 
     /// The bytes of the value, at an even address.
     #[must_use]
     pub fn value(&self) -> &[u8] {
-        let header = self.header();
-        let offset = value_offset(self.words(), header.key_len as usize);
-        // SAFETY: `new` put `value_len` bytes at this offset.
-        unsafe { self.bytes(offset, header.value_len as usize) }
+        let shape = self.shape();
+        // SAFETY: `write_behind` put `value_len` bytes at this offset.
+        unsafe { self.bytes(shape.value_offset(), shape.value_len) }
     }
 
     /// The [`Value::encoding`] that the value was stored with.
     #[must_use]
     pub fn encoding(&self) -> u8 {
-        self.header().encoding
+        (self.header().facts >> DEADLINE_BITS).to_le_bytes()[0]
+    }
+
+    /// The number at `index` behind the header.
+    ///
+    /// # Safety
+    /// `index` is less than `self.words()`.
+    unsafe fn word(&self, index: usize) -> &AtomicWord {
+        // SAFETY: `write_behind` put the words right behind the header, which is aligned for them. The one that
+        // is written later is only ever accessed as the atomic that it is here.
+        unsafe { self.0.add(1).cast::<AtomicWord>().add(index).as_ref() }
     }
 
     pub(crate) fn tags(&self) -> &[u32] {
-        let count = usize::from(self.header().tag_count);
-        // SAFETY: `new` put `tag_count` numbers right behind the header, which is aligned for them.
-        unsafe { slice::from_raw_parts(self.0.add(1).cast::<u32>().as_ptr(), count) }
+        // SAFETY: `write_behind` put as many numbers right behind the header, which is aligned for them.
+        unsafe { slice::from_raw_parts(self.0.add(1).cast::<u32>().as_ptr(), self.tag_count()) }
     }
 
     /// Whether the entry is stale for a time before it expires.
     pub(crate) fn has_grace(&self) -> bool {
-        self.header().has_grace
+        self.header().facts >> (DEADLINE_BITS + 20) != 0
     }
 
     /// For how many ms before its deadline the entry is stale.
     fn grace(&self) -> u32 {
-        let header = self.header();
-        if !header.has_grace {
+        if !self.has_grace() {
             return 0;
         }
-        // SAFETY: `new` put the number right behind the tags, and both are aligned for it.
-        unsafe { self.0.add(1).cast::<u32>().add(usize::from(header.tag_count)).read() }
+        // SAFETY: with a grace there is at least one word, and it is the last.
+        unsafe { self.word(self.words() - 1) }.load(Ordering::Relaxed)
     }
 
     /// The ms from which on the entry is stale; its deadline, if it has no grace.
     pub(crate) fn fresh_until(&self) -> u64 {
-        self.deadline().saturating_sub(u64::from(self.grace()))
+        match self.deadline() {
+            NEVER => NEVER,
+            deadline => deadline.saturating_sub(u64::from(self.grace())),
+        }
     }
 
-    /// Key bytes plus value bytes plus four a tag, and four for a grace: what the entry holds beyond its fixed cost.
+    /// Key bytes plus value bytes plus four a word: what the entry holds beyond its fixed cost.
     pub(crate) fn payload(&self) -> u64 {
-        let header = self.header();
-        u64::from(header.key_len) + u64::from(header.value_len) + 4 * self.words() as u64
+        let Shape { words, key_len, value_len } = self.shape();
+        key_len as u64 + value_len as u64 + 4 * words as u64
     }
 
     pub(crate) fn deadline(&self) -> u64 {
-        self.header().deadline
+        self.header().facts & NEVER
     }
 
     pub(crate) fn tick(&self) -> u64 {
@@ -229,24 +386,37 @@ impl EntryRef {
         self.header().tick.store(tick, Ordering::Relaxed);
     }
 
+    /// The sequence number that the value is as fresh as. Only entries with tags remember it.
     pub(crate) fn fence(&self) -> u64 {
-        self.header().fence.load(Ordering::Relaxed)
+        let tags = self.tag_count();
+        if tags == 0 {
+            return self.written();
+        }
+        // SAFETY: with tags there is a word behind them.
+        let age = unsafe { self.word(tags) }.load(Ordering::Relaxed);
+        self.written() - u64::from(age)
     }
 
     /// The sequence number of the change that put the entry in.
     pub(crate) fn written(&self) -> u64 {
-        self.header().written.load(Ordering::Relaxed)
+        self.header().written.load(Ordering::Relaxed) & ((1 << SEQUENCE_BITS) - 1)
     }
 
-    /// To be called before the entry is put in.
+    /// To be called before the entry is put in, once. `fence` lies no more than `u32::MAX` below `written`.
     pub(crate) fn set_sequences(&self, fence: u64, written: u64) {
-        self.header().fence.store(fence, Ordering::Relaxed);
-        self.header().written.store(written, Ordering::Relaxed);
+        let ttl = self.header().written.load(Ordering::Relaxed) >> SEQUENCE_BITS << SEQUENCE_BITS;
+        self.header().written.store(ttl | written, Ordering::Relaxed);
+        let tags = self.tag_count();
+        if tags > 0 {
+            let age = u32::try_from(written - fence).unwrap_or_else(|_| unreachable!("as the caller knows"));
+            // SAFETY: with tags there is a word behind them.
+            unsafe { self.word(tags) }.store(age, Ordering::Relaxed);
+        }
     }
 
-    /// The ms from its insertion to the end of its TTL; `u32::MAX` for more than that.
-    pub(crate) fn ttl(&self) -> u32 {
-        self.header().ttl
+    /// The ms from its insertion to the end of its TTL, to a thousandth, and at most 69 years.
+    pub(crate) fn ttl(&self) -> u64 {
+        unpack_ttl(self.header().written.load(Ordering::Relaxed) >> SEQUENCE_BITS)
     }
 
     pub(crate) fn slot(&self) -> u32 {
@@ -268,6 +438,17 @@ impl EntryRef {
     }
 }
 
+/// The age of a tagged value is known only when it is put in, hence the atomic. Not one of [`crate::sync`]: it
+/// lies in memory that is written as a plain number.
+type AtomicWord = std::sync::atomic::AtomicU32;
+
+/// What an entry is to become in its place.
+pub(crate) struct Overwrite<'a> {
+    pub(crate) parts: Parts<'a>,
+    pub(crate) fence: u64,
+    pub(crate) written: u64,
+}
+
 impl Clone for EntryRef {
     fn clone(&self) -> Self {
         // `Relaxed` is enough: whoever clones already holds a reference (as in `std::sync::Arc`).
@@ -287,12 +468,14 @@ impl Drop for EntryRef {
         }
         // Pairs with the `Release` above on the other threads: their reads are over before the memory goes.
         fence(Ordering::Acquire);
-        let header = self.header();
-        let layout = layout(self.words(), header.key_len as usize, header.value_len as usize)
-            .unwrap_or_else(|| unreachable!("the same sum was taken when the entry was made"));
-        // SAFETY: this was the last reference, the memory came from `alloc` with this very layout, and a
-        // `Header` needs no drop.
-        unsafe { alloc::dealloc(self.0.cast::<u8>().as_ptr(), layout) }
+        let layout = self.shape().layout();
+        let layout = layout.unwrap_or_else(|| unreachable!("the same sum was taken when the entry was made"));
+        // SAFETY: this was the last reference, the memory came from `alloc` with this very layout, which
+        // `overwrite_unshared` keeps, and a `Header` is dropped once.
+        unsafe {
+            self.0.drop_in_place();
+            alloc::dealloc(self.0.cast::<u8>().as_ptr(), layout);
+        }
     }
 }
 
@@ -302,50 +485,112 @@ impl std::fmt::Debug for EntryRef {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn entry(key: &[u8], value: &[u8], tags: &[u32]) -> EntryRef {
-        EntryRef::new(&Parts {
+    fn parts<'a>(key: &'a [u8], value: &'a [u8], tags: &'a [u32], grace: u32) -> Parts<'a> {
+        Parts {
             key: Key { bytes: key, domain: 3 },
             value: Value { bytes: value, encoding: 7 },
             tags,
             deadline: NEVER,
-            grace: if key.len().is_multiple_of(2) { 0 } else { 77 },
+            grace,
             ttl: 5,
-        })
-        .unwrap()
+        }
+    }
+
+    fn check(entry: &EntryRef, parts: &Parts<'_>) {
+        assert_eq!(entry.key(), parts.key);
+        assert_eq!(entry.value(), parts.value.bytes);
+        assert_eq!(entry.value().as_ptr() as usize % 2, 0);
+        assert_eq!(entry.tags(), parts.tags);
+        assert_eq!(entry.encoding(), parts.value.encoding);
+        assert_eq!((entry.grace(), entry.has_grace()), (parts.grace, parts.grace != 0));
+        assert_eq!(entry.deadline(), parts.deadline);
+        let size = parts.key.bytes.len() + parts.value.bytes.len() + 4 * parts.words();
+        assert_eq!(entry.payload(), size as u64);
     }
 
     #[test]
     fn gives_back_what_went_in_whatever_the_lengths() {
         for tag_count in 0..=crate::MAX_TAGS {
-            for key_len in 0..20 {
-                for value_len in [0, 1, 2, 63, 64, 4_096] {
-                    let key: Vec<u8> = (0..key_len).collect();
+            for key_len in [0, 1, 2, 19, 20, 253, 254, 255, 256, 70_000] {
+                for value_len in [0, 1, 2, 63, 64, 4_096, 65_534, 65_535, 65_536] {
+                    let key: Vec<u8> = (0..key_len).map(|i: u32| i.to_le_bytes()[0]).collect();
                     let value: Vec<u8> = (0..value_len).map(|i: u32| i.to_le_bytes()[0]).collect();
                     let tags: Vec<u32> = (0..).take(tag_count).map(|i| i * 1_000_003).collect();
-                    let entry = entry(&key, &value, &tags);
-                    assert_eq!(entry.key(), Key { bytes: &key, domain: 3 });
-                    assert_eq!(entry.value(), value);
-                    assert_eq!(entry.value().as_ptr() as usize % 2, 0);
-                    assert_eq!(entry.tags(), tags);
-                    assert_eq!(entry.encoding(), 7);
-                    assert_eq!(entry.grace(), if key_len % 2 == 0 { 0 } else { 77 });
+                    let parts = parts(&key, &value, &tags, if key_len % 2 == 0 { 0 } else { 77 });
+                    let entry = EntryRef::new(&parts).unwrap();
+                    entry.set_sequences(1 << 48, (1 << 48) + u64::from(u32::MAX));
+                    check(&entry, &parts);
+                    assert_eq!(entry.written(), (1 << 48) + u64::from(u32::MAX));
+                    assert_eq!(entry.fence(), if tag_count == 0 { entry.written() } else { 1 << 48 });
+                    assert_eq!(entry.ttl(), 5);
                 }
             }
         }
     }
 
+    proptest! {
+        #[test]
+        fn an_overwritten_entry_is_as_a_new_one(
+            key in prop::collection::vec(any::<u8>(), 0..300),
+            values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..90), 1..20),
+            tags in prop::collection::vec(any::<u32>(), 0..=crate::MAX_TAGS),
+        ) {
+            let mut held = EntryRef::new(&parts(&key, &values[0], &[], 0)).unwrap();
+            let in_stripe = held.clone();
+            for (number, value) in values.iter().enumerate() {
+                let old = held.shape();
+                let tags = &tags[..number % (tags.len() + 1)];
+                let parts = Parts {
+                    deadline: number as u64,
+                    ..parts(&key, value, tags, u32::try_from(number % 2).unwrap())
+                };
+                let fits = parts.shape().layout() == old.layout();
+                let reader = (number % 3 == 0).then(|| held.clone());
+                let done = EntryRef::overwrite(&mut held, &in_stripe, &Overwrite { parts, fence: 3, written: 9 });
+                prop_assert_eq!(done, fits && reader.is_none());
+                if done {
+                    check(&held, &parts);
+                    prop_assert_eq!(held.written(), 9);
+                } else {
+                    prop_assert_eq!(held.shape(), old);
+                }
+            }
+        }
+
+        #[test]
+        fn a_ttl_is_kept_to_a_thousandth(ttl in prop_oneof![0_u64..5_000, any::<u32>().prop_map(u64::from), 0_u64..1 << 41]) {
+            let kept = unpack_ttl(pack_ttl(ttl));
+            prop_assert!(pack_ttl(ttl) < 1 << 15);
+            // 1 023 digits of 31 bits more are the most.
+            let ttl = ttl.min(1_023 << 31);
+            prop_assert!(kept >= ttl && kept - ttl <= ttl / 511, "{} for {}", kept, ttl);
+        }
+    }
+
+    #[test]
+    fn extreme_ttls_are_kept_as_the_largest() {
+        assert_eq!(unpack_ttl(pack_ttl(u64::MAX)), 1_023 << 31);
+        assert_eq!(unpack_ttl(pack_ttl(1_023)), 1_023);
+        assert_eq!(unpack_ttl(pack_ttl(1_025)), 1_026);
+    }
+
     #[test]
     fn the_header_stays_within_its_budget() {
-        assert_eq!(size_of::<Header>(), 56);
+        assert_eq!(size_of::<Header>(), 32);
+        // 21 + 64 bytes in a block of 128, of which the allocator takes 8.
+        let shape = Shape { words: 0, key_len: 21, value_len: 64 };
+        assert_eq!(shape.layout().unwrap().size(), 120);
     }
 
     #[test]
     fn outlives_every_other_reference() {
-        let first = entry(b"k", b"v", &[]);
+        let first = EntryRef::new(&parts(b"k", b"v", &[], 0)).unwrap();
         let clones: Vec<EntryRef> = (0..8).map(|_| first.clone()).collect();
         drop(first);
         let workers: Vec<_> = clones

@@ -1,11 +1,13 @@
-//! Making room: the expired first, then the least recently used entry of the whole cache.
+//! Making room: the expired first, then what the policy says, of the whole cache.
 
-use crate::bounds::Bound;
+use crate::bounds::{Bound, Room};
 use crate::cache::{Cache, charge};
 use crate::clock::Clock;
 use crate::entry::{EntryRef, NEVER};
+use crate::lanes::Lane;
+use crate::options::Policy;
 use crate::stats::Event;
-use crate::stripe::{Stripe, Victim};
+use crate::stripe::{Queue, Stripe, Stripes, Victim};
 
 /// Entries that one eviction may place again because they were used. Without a limit, the first eviction
 /// after every entry was used would have to visit them all.
@@ -15,74 +17,85 @@ const PUT_BACKS: u32 = 256;
 const EXPIRY_STEPS: u32 = 256;
 
 impl<C: Clock> Cache<C> {
-    /// Takes an entry that is still in the cache out of it.
-    pub(crate) fn forget(&self, stripe: &mut Stripe, entry: &EntryRef, event: Event) {
+    /// Takes the entry in a slot out of the cache and returns what it was charged, which stays reserved.
+    fn detach(&self, stripe: &mut Stripe, slot: u32, hash: u64, event: Event) -> u64 {
+        let entry = stripe.unlink(slot);
         // Before the entry goes: a value older than it must not come after it.
-        self.versions.remember(self.table.hash(entry.key()), entry.written());
-        self.table.remove(entry);
-        stripe.unlink(entry);
-        self.bounds.release_entry(charge(entry));
+        self.versions.remember(hash, entry.written());
+        self.table.remove(hash, &entry);
         self.stats.count(event);
+        charge(&entry)
+    }
+
+    /// Takes the entry in a slot out of the cache.
+    pub(crate) fn forget(&self, stripe: &mut Stripe, slot: u32, hash: u64, event: Event) {
+        let bytes = self.detach(stripe, slot, hash, event);
+        self.bounds.release(1, bytes);
     }
 
     /// Takes this very entry out if it is still there; a newer one under its key stays.
     pub(crate) fn discard(&self, entry: &EntryRef, event: Event) {
-        let mut stripe = self.stripe(self.table.hash(entry.key())).lock();
+        let hash = self.table.hash(entry.key());
+        let mut stripe = self.stripes.lock(Stripes::of(hash));
         if stripe.holds(entry) {
-            self.forget(&mut stripe, entry, event);
+            self.forget(&mut stripe, entry.slot(), hash, event);
         }
     }
 
-    /// Removes one entry because of `bound`. When nothing is there to remove, all room is held by writes of
-    /// other threads that are about to finish.
-    pub(crate) fn evict(&self, bound: Bound, now: u64) {
-        if self.evict_expired(now) || self.evict_oldest(bound) {
-            return;
+    /// Removes one entry because of `bound` and adds what it held to `room`. When nothing is there to remove, all
+    /// room is held by writes of other threads, who may wait for this one's.
+    pub(crate) fn evict(&self, bound: Bound, now: u64, room: &mut Room<'_>) {
+        if !self.evict_expired(now, room) && !self.evict_by_policy(bound, now, room) {
+            room.release();
+            std::thread::yield_now();
         }
-        std::thread::yield_now();
     }
 
-    fn evict_expired(&self, now: u64) -> bool {
+    fn evict_expired(&self, now: u64, room: &mut Room<'_>) -> bool {
         let mut steps = EXPIRY_STEPS;
-        for cell in &self.stripes {
-            if cell.due() > now {
-                continue;
-            }
-            let mut stripe = cell.lock();
-            if let Some(entry) = stripe.expired(now, &mut steps) {
-                self.forget(&mut stripe, &entry, Event::Expire);
+        for number in self.stripes.due(now) {
+            let mut stripe = self.stripes.lock(number);
+            if let Some(slot) = stripe.expired(now, &mut steps) {
+                let hash = self.table.hash(stripe.entry(slot).key());
+                room.add_entry(self.detach(&mut stripe, slot, hash, Event::Expire));
                 return true;
             }
         }
         false
     }
 
-    fn evict_oldest(&self, bound: Bound) -> bool {
+    /// The queue whose turn it is.
+    fn queue(&self) -> Queue {
+        match self.policy {
+            Policy::S3Fifo if self.stripes.small() * 10 >= self.bounds.entries() => Queue::Small,
+            Policy::Lru | Policy::S3Fifo => Queue::Main,
+        }
+    }
+
+    fn evict_by_policy(&self, bound: Bound, now: u64, room: &mut Room<'_>) -> bool {
         let event = match bound {
             Bound::Entries => Event::EvictForEntries,
             Bound::Bytes => Event::EvictForBytes,
         };
         let mut put_backs = PUT_BACKS;
         loop {
-            // The stripe that may hold the oldest entry, and how old the others may be.
-            let (mut oldest, mut limit, mut chosen) = (u64::MAX, u64::MAX, None);
-            for cell in &self.stripes {
-                let bound = cell.oldest();
-                if bound < oldest {
-                    (limit, oldest, chosen) = (oldest, bound, Some(cell));
-                } else {
-                    limit = limit.min(bound);
+            let queue = self.queue();
+            let other = if queue == Queue::Main { Queue::Small } else { Queue::Main };
+            let chosen = self.stripes.oldest(queue).map(|found| (queue, found));
+            let chosen = chosen.or_else(|| self.stripes.oldest(other).map(|found| (other, found)));
+            let Some((queue, (number, limit))) = chosen else { return false };
+            let mut stripe = self.stripes.lock(number);
+            let tick = || self.ticks.next(Lane::current());
+            if let Victim::Found(slot) = stripe.victim(queue, limit, &mut put_backs, tick) {
+                let entry = stripe.entry(slot);
+                let hash = self.table.hash(entry.key());
+                let is_expired = entry.deadline() != NEVER && entry.deadline() <= now;
+                if queue == Queue::Small {
+                    stripe.remember(hash);
                 }
-            }
-            let Some(cell) = chosen else { return false };
-            let mut stripe = cell.lock();
-            match stripe.victim(limit, &mut put_backs) {
-                Victim::Found(entry) => {
-                    let expired = entry.deadline() != NEVER && entry.deadline() <= self.clock.now_ms();
-                    self.forget(&mut stripe, &entry, if expired { Event::Expire } else { event });
-                    return true;
-                }
-                Victim::Elsewhere | Victim::Empty => {}
+                let event = if is_expired { Event::Expire } else { event };
+                room.add_entry(self.detach(&mut stripe, slot, hash, event));
+                return true;
             }
         }
     }

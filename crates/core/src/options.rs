@@ -3,7 +3,18 @@ use crate::Error;
 /// The most tags one entry can carry.
 pub const MAX_TAGS: usize = 8;
 
-/// How a [`Cache`](crate::Cache) is bounded.
+/// Which entry leaves when there is no room.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// The one that was least recently used, in the whole cache and exactly.
+    #[default]
+    Lru,
+    /// The one that S3-FIFO chooses (Yang et al., SOSP '23): what is used only once leaves early, whatever
+    /// comes between. It keeps up to 24 bytes more an entry, for keys that have left.
+    S3Fifo,
+}
+
+/// How a [`Cache`](crate::Cache) is bounded, and what leaves it first.
 ///
 /// At least one of `max_entries` and `max_bytes` is needed: a cache without a bound is a leak.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +27,8 @@ pub struct Options {
     pub max_entry_bytes: Option<u64>,
     /// The TTL in ms of an entry inserted without one. Default: entries do not expire. 1 or more.
     pub default_ttl_ms: Option<u64>,
+    /// Which entry leaves when there is no room. Expired ones always leave first.
+    pub policy: Policy,
 }
 
 impl Options {

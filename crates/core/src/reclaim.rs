@@ -1,10 +1,12 @@
 //! The calls that visit many entries: purge, clear, and a walk over everything.
 
+use std::time::{Duration, Instant};
+
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::entry::EntryRef;
 use crate::stats::Event;
-use crate::stripe::{Stripe, StripeCell};
+use crate::stripe::{LockedStripe, STRIPES, Stripe, Stripes};
 
 /// What one slice of [`Cache::purge_expired`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,36 +34,50 @@ impl<C: Clock> Cache<C> {
     /// Removes expired entries, looking at no more than `budget` of them; call it again until it is
     /// [`done`](Purge::done). The cost follows the number of expired entries, not that of all.
     pub fn purge_expired(&self, budget: usize) -> Purge {
-        let now = self.clock.now_ms();
+        let now = self.now();
         let mut left = u32::try_from(budget).unwrap_or(u32::MAX);
         let mut removed = 0;
-        for cell in &self.stripes {
-            while cell.due() <= now {
-                if left == 0 {
-                    return Purge { removed, done: false };
-                }
-                let mut stripe = cell.lock();
-                let mut steps = left.min(STEPS_PER_LOCK);
-                left -= steps;
-                while let Some(entry) = stripe.expired(now, &mut steps) {
-                    self.forget(&mut stripe, &entry, Event::Expire);
-                    removed += 1;
-                }
-                left += steps;
+        while let Some(number) = self.stripes.due(now).next() {
+            if left == 0 {
+                return Purge { removed, done: false };
             }
+            let mut stripe = self.stripes.lock(number);
+            let mut steps = left.min(STEPS_PER_LOCK);
+            left -= steps;
+            while let Some(slot) = stripe.expired(now, &mut steps) {
+                let hash = self.table.hash(stripe.entry(slot).key());
+                self.forget(&mut stripe, slot, hash, Event::Expire);
+                removed += 1;
+            }
+            left += steps;
         }
         Purge { removed, done: true }
+    }
+
+    /// As [`Cache::purge_expired`], for about `time` rather than for a number of entries. At least one slice of
+    /// 64 is done.
+    pub fn purge_for(&self, time: Duration) -> Purge {
+        let begin = Instant::now();
+        let mut removed = 0;
+        loop {
+            let slice = self.purge_expired(STEPS_PER_LOCK as usize);
+            removed += slice.removed;
+            if slice.done || begin.elapsed() >= time {
+                return Purge { removed, done: slice.done };
+            }
+        }
     }
 
     /// Removes everything, at one moment for all threads. Values whose load began before are refused from now
     /// on. The memory is freed by a thread of its own, so that this takes no longer with many entries.
     pub fn clear(&self) {
-        // Only here is more than one stripe locked. Without a write under way the counters stand still.
-        let mut stripes: Vec<_> = self.stripes.iter().map(StripeCell::lock).collect();
-        self.versions.clear();
-        let entries = self.table.take_all();
-        let states: Vec<Stripe> = stripes.iter_mut().map(|stripe| std::mem::take(&mut **stripe)).collect();
-        let count = self.bounds.release_all();
+        // Only here is more than one stripe locked.
+        let mut stripes: Vec<_> = (0..STRIPES).map(|number| self.stripes.lock(number)).collect();
+        let entries = self.table.take_all(&|| self.versions.clear());
+        let states: Vec<Stripe> = stripes.iter_mut().map(LockedStripe::take).collect();
+        let (count, bytes) =
+            states.iter().map(Stripe::held).fold((0, 0), |sum, held| (sum.0 + held.0, sum.1 + held.1));
+        self.bounds.release(count, bytes);
         drop(stripes);
         self.stats.add(Event::Clear, count);
         drop_aside(count, (entries, states));
@@ -77,9 +93,10 @@ impl<C: Clock> Cache<C> {
         let mut entries = Vec::with_capacity(limit.min(1_024));
         let mut from_slot = from.slot as usize;
         let mut next = None;
-        for (number, cell) in (0..).zip(&self.stripes).skip(from.stripe as usize) {
-            if let Some(slot) = cell.lock().scan(from_slot, limit, &mut entries) {
-                next = Some(Cursor { stripe: number, slot: u32::try_from(slot).unwrap_or(u32::MAX) });
+        for number in from.stripe as usize..STRIPES {
+            if let Some(slot) = self.stripes.lock(number).scan(from_slot, limit, &mut entries) {
+                let stripe = u32::try_from(number).unwrap_or(u32::MAX);
+                next = Some(Cursor { stripe, slot: u32::try_from(slot).unwrap_or(u32::MAX) });
                 break;
             }
             from_slot = 0;
@@ -109,14 +126,13 @@ impl<C: Clock> Cache<C> {
     pub fn validate(&self) {
         let mut bytes = 0;
         let mut count = 0;
-        for cell in &self.stripes {
-            let stripe = cell.lock();
+        for number in 0..STRIPES {
+            let stripe = self.stripes.lock(number);
             for entry in stripe.validate() {
                 let hash = self.table.hash(entry.key());
-                assert!(std::ptr::eq(self.stripe(hash), cell), "an entry lies in its stripe");
+                assert_eq!(Stripes::of(hash), number, "an entry lies in its stripe");
                 let found = self.table.find(hash, entry.key());
                 assert!(found.is_some_and(|found| found.same(&entry)), "an entry lies in the table");
-                assert!(entry.tick() >= cell.oldest(), "nothing is older than what is published");
                 // The table, the stripe, and the vector that this loop walks.
                 assert_eq!(entry.references(), 3, "no reference was leaked");
                 bytes += crate::cache::charge(&entry);
@@ -132,8 +148,8 @@ impl<C: Clock> Cache<C> {
 
 impl<C> Drop for Cache<C> {
     fn drop(&mut self) {
-        let entries = self.table.take_all();
-        let states: Vec<Stripe> = self.stripes.iter().map(|cell| std::mem::take(&mut *cell.lock())).collect();
+        let entries = self.table.take_all(&|| ());
+        let states: Vec<Stripe> = (0..STRIPES).map(|number| self.stripes.lock(number).take()).collect();
         drop_aside(self.bounds.entries(), (entries, states));
     }
 }

@@ -1,10 +1,11 @@
 //! Counters of what happened, spread so that threads do not fight for a cache line.
 
-use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
+
+use crate::lanes::{LANES, Lane};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident = $event:ident,)*) => {
@@ -33,6 +34,8 @@ macro_rules! counters {
 counters! {
     /// Reads that found a live entry.
     hits = Hit,
+    /// Those of them that were answered from a copy and reported with [`count_hits`](crate::Cache::count_hits).
+    near_hits = NearHit,
     /// Reads that found none.
     misses = Miss,
     /// Values stored, new or over an older one.
@@ -55,24 +58,6 @@ counters! {
     fenced = Fence,
 }
 
-const LANES: usize = 16;
-
-thread_local! {
-    /// The lane of this thread; threads beyond `LANES` share.
-    static LANE: Cell<Option<usize>> = const { Cell::new(None) };
-}
-
-fn lane() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    LANE.with(|lane| {
-        lane.get().unwrap_or_else(|| {
-            let number = NEXT.fetch_add(1, Ordering::Relaxed) % LANES;
-            lane.set(Some(number));
-            number
-        })
-    })
-}
-
 pub(crate) struct Counters {
     lanes: Box<[CachePadded<[AtomicU64; EVENTS]>]>,
     /// The counts at the last reset; they are subtracted rather than cleared, so that no event is lost.
@@ -91,8 +76,14 @@ impl Counters {
         self.add(event, 1);
     }
 
+    /// As `count`, for a caller who knows its lane.
+    pub(crate) fn count_in(&self, lane: Lane, event: Event) {
+        lane.add(&self.lanes[lane.index()][event as usize], 1);
+    }
+
     pub(crate) fn add(&self, event: Event, times: u64) {
-        self.lanes[lane()][event as usize].fetch_add(times, Ordering::Relaxed);
+        let lane = Lane::current();
+        lane.add(&self.lanes[lane.index()][event as usize], times);
     }
 
     fn totals(&self) -> [u64; EVENTS] {

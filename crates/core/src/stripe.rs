@@ -1,8 +1,8 @@
 //! One part of the cache's bookkeeping: the slots, the order of use and the deadlines of some of the keys.
 //!
 //! A key belongs to one stripe for good, and every change of it happens under that stripe's lock. Two
-//! stripes are never locked together, and a shard of the table is locked only inside a stripe, never the
-//! other way round: that is the whole lock order.
+//! stripes are never locked together but by `clear`, in their order, and a shard of the table is locked only
+//! inside a stripe, never the other way round: that is the whole lock order.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,75 +10,146 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::cache::charge;
 use crate::entry::{EntryRef, NEVER};
+use crate::options::Policy;
 use crate::recency::Recency;
+use crate::s3fifo::S3Fifo;
+use crate::slab::Slab;
 use crate::wheel::{Step, Wheel};
+
+/// Stripes of a cache: enough to keep several writers apart.
+pub(crate) const STRIPES: usize = 16;
 
 /// What [`Stripe::victim`] found.
 pub(crate) enum Victim {
-    /// The least recently used entry of the stripe, which is older than anything elsewhere.
-    Found(EntryRef),
-    /// Another stripe may hold an older one.
+    /// The entry that is to go is in this slot.
+    Found(u32),
+    /// Another stripe, or another queue, may hold it.
     Elsewhere,
-    /// The stripe is empty.
+    /// There is none.
     Empty,
 }
 
+/// Which queue a victim is looked for in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Queue {
+    /// The only one of an LRU, the main one of S3-FIFO.
+    Main,
+    /// The small one of S3-FIFO.
+    Small,
+}
+
+/// The order in which entries leave.
+enum Order {
+    Lru(Recency),
+    S3Fifo(Box<S3Fifo>),
+}
+
+impl Order {
+    fn new(policy: Policy) -> Self {
+        match policy {
+            Policy::Lru => Self::Lru(Recency::default()),
+            Policy::S3Fifo => Self::S3Fifo(Box::default()),
+        }
+    }
+
+    fn queue(&self, queue: Queue) -> Option<&Recency> {
+        match (self, queue) {
+            (Self::Lru(recency), Queue::Main) => Some(recency),
+            (Self::Lru(_), Queue::Small) => None,
+            (Self::S3Fifo(order), Queue::Main) => Some(&order.main),
+            (Self::S3Fifo(order), Queue::Small) => Some(&order.small),
+        }
+    }
+
+    fn queue_mut(&mut self, queue: Queue) -> Option<&mut Recency> {
+        match (self, queue) {
+            (Self::Lru(recency), Queue::Main) => Some(recency),
+            (Self::Lru(_), Queue::Small) => None,
+            (Self::S3Fifo(order), Queue::Main) => Some(&mut order.main),
+            (Self::S3Fifo(order), Queue::Small) => Some(&mut order.small),
+        }
+    }
+}
+
 pub(crate) struct Stripe {
-    /// By slot number. `None`: the entry is gone, and the slot waits in the recency queue to be freed.
-    slots: Vec<Option<EntryRef>>,
-    /// Slots that are not in the recency queue.
+    /// By slot number. `None`: the entry is gone, and the slot waits in its queue to be freed, or is free.
+    slots: Slab<Option<EntryRef>>,
+    /// Slots that were ever used.
+    used: u32,
+    /// Those of them that are in no queue.
     free: Vec<u32>,
     live: usize,
-    recency: Recency,
+    /// The bytes charged for them.
+    charged: u64,
+    order: Order,
     /// Made when the first entry with a deadline comes.
     wheel: Option<Wheel>,
     /// A time before which nothing here expires.
     due: u64,
 }
 
-impl Default for Stripe {
-    fn default() -> Self {
+impl Stripe {
+    fn new(policy: Policy) -> Self {
         Self {
-            slots: Vec::new(),
+            slots: Slab::default(),
+            used: 0,
             free: Vec::new(),
             live: 0,
-            recency: Recency::default(),
+            charged: 0,
+            order: Order::new(policy),
             wheel: None,
             due: u64::MAX,
         }
     }
-}
 
-impl Stripe {
-    /// Takes in a new entry, used at `tick`.
-    pub(crate) fn link(&mut self, entry: EntryRef, tick: u64, now: u64) {
+    /// Takes in a new entry of a key of this hash, at `tick`.
+    pub(crate) fn link(&mut self, entry: EntryRef, hash: u64, tick: u64, now: u64) {
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            u32::try_from(self.slots.len() - 1).unwrap_or_else(|_| {
-                unreachable!("four thousand million entries need more memory than there is")
-            })
+            let slot = self.used;
+            assert!(slot < u32::MAX, "four thousand million entries need more memory than there is");
+            self.used += 1;
+            self.slots.reach(slot as usize);
+            slot
         });
-        entry.set_tick(tick);
         entry.set_slot(slot);
-        self.recency.place(tick, slot);
+        match &mut self.order {
+            Order::Lru(recency) => {
+                entry.set_tick(tick);
+                recency.place(tick, slot);
+            }
+            Order::S3Fifo(order) => {
+                entry.set_tick(0);
+                order.enter(slot, hash, tick);
+            }
+        }
         self.live += 1;
+        self.charged += charge(&entry);
         self.set_deadline(slot, entry.deadline(), now);
         self.slots[slot as usize] = Some(entry);
     }
 
-    /// Puts `new`, used at `tick`, in the place of `old`.
+    /// Puts `new` in the place of the entry in `slot`.
     ///
-    /// The queue keeps the tick it saw of `old`: it is older than `tick`, which is all that it needs.
-    pub(crate) fn relink(&mut self, old: &EntryRef, new: EntryRef, tick: u64, now: u64) {
-        let slot = old.slot();
-        new.set_tick(tick);
+    /// The queue keeps the tick it saw of the old one: it is older than that of the new one, which is all that it
+    /// needs.
+    pub(crate) fn relink(&mut self, slot: u32, new: EntryRef, now: u64) {
+        let from = charge(self.entry(slot));
         new.set_slot(slot);
+        self.slots[slot as usize] = Some(new);
+        self.rewritten(slot, from, now);
+    }
+
+    /// Follows a change of the entry in `slot`, for which `from` was charged before.
+    pub(crate) fn rewritten(&mut self, slot: u32, from: u64, now: u64) {
+        let entry = self.entry(slot);
+        let (deadline, to) = (entry.deadline(), charge(entry));
+        self.charged = self.charged - from + to;
         if let Some(wheel) = &mut self.wheel {
             wheel.remove(slot);
         }
-        self.set_deadline(slot, new.deadline(), now);
-        self.slots[slot as usize] = Some(new);
+        self.set_deadline(slot, deadline, now);
     }
 
     fn set_deadline(&mut self, slot: u32, deadline: u64, now: u64) {
@@ -88,20 +159,38 @@ impl Stripe {
         }
     }
 
-    /// Lets go of an entry; its slot is freed when the queue comes to it.
-    pub(crate) fn unlink(&mut self, entry: &EntryRef) {
-        let slot = entry.slot();
+    /// The entry in a slot that holds one.
+    pub(crate) fn entry(&self, slot: u32) -> &EntryRef {
+        self.slots[slot as usize].as_ref().unwrap_or_else(|| unreachable!("the caller found it there"))
+    }
+
+    /// Lets go of the entry in a slot that holds one; the slot is freed when the queue comes to it.
+    pub(crate) fn unlink(&mut self, slot: u32) -> EntryRef {
         if let Some(wheel) = &mut self.wheel {
             wheel.remove(slot);
         }
         let gone = self.slots[slot as usize].take();
-        debug_assert!(gone.is_some_and(|gone| gone.same(entry)));
+        let gone = gone.unwrap_or_else(|| unreachable!("the caller found it there"));
         self.live -= 1;
-        let queued = self.slots.len() - self.free.len();
-        if queued > self.live + self.live / 4 + 64 {
-            let Self { recency, slots, free, .. } = self;
-            recency.compact(|slot| slots[slot as usize].is_none(), |slot| free.push(slot));
+        self.charged -= charge(&gone);
+        if let Order::S3Fifo(order) = &mut self.order {
+            order.leave(slot);
         }
+        let queued = self.used as usize - self.free.len();
+        if queued > self.live + self.live / 4 + 64 {
+            let Self { order, slots, free, .. } = self;
+            for queue in [Queue::Main, Queue::Small] {
+                if let Some(queue) = order.queue_mut(queue) {
+                    queue.compact(|slot| slots[slot as usize].is_none(), |slot| free.push(slot));
+                }
+            }
+        }
+        gone
+    }
+
+    /// How many entries there are, and the bytes charged for them.
+    pub(crate) fn held(&self) -> (u64, u64) {
+        (self.live as u64, self.charged)
     }
 
     /// Whether this very entry is in the cache.
@@ -110,36 +199,62 @@ impl Stripe {
         slot.is_some_and(|slot| slot.as_ref().is_some_and(|held| held.same(entry)))
     }
 
-    /// Finds the least recently used entry, if it is no newer than `limit`.
+    /// Finds the entry of a queue that is to go first, if it came there no later than `limit`.
     ///
     /// Each entry that was used since the queue saw it is placed again and costs one of `put_backs`; when
-    /// they are used up, the next entry is taken as it is.
-    pub(crate) fn victim(&mut self, limit: u64, put_backs: &mut u32) -> Victim {
-        while let Some((seen, slot)) = self.recency.oldest() {
+    /// they are used up, the next entry is taken as it is. `tick` gives the time for what is placed again.
+    pub(crate) fn victim(
+        &mut self,
+        queue: Queue,
+        limit: u64,
+        put_backs: &mut u32,
+        tick: impl Fn() -> u64,
+    ) -> Victim {
+        loop {
+            let Some(order) = self.order.queue_mut(queue) else { return Victim::Empty };
+            let Some((seen, slot)) = order.oldest() else { return Victim::Empty };
             let Some(entry) = &self.slots[slot as usize] else {
-                self.recency.take_oldest();
+                order.take_oldest();
                 self.free.push(slot);
                 continue;
             };
-            if *put_backs > 0 {
-                let used = entry.tick();
-                if used > seen {
-                    *put_backs -= 1;
-                    self.recency.take_oldest();
-                    self.recency.place(used, slot);
-                    continue;
+            if *put_backs == 0 {
+                return Victim::Found(slot);
+            }
+            let used = entry.tick();
+            match &mut self.order {
+                Order::Lru(recency) if used > seen => {
+                    recency.take_oldest();
+                    recency.place(used, slot);
                 }
-                if seen > limit {
+                _ if seen > limit => return Victim::Elsewhere,
+                Order::S3Fifo(order) if queue == Queue::Small && used > 1 => {
+                    entry.set_tick(0);
+                    order.promote(slot, tick());
+                    *put_backs -= 1;
+                    // It may now be the main queue's turn.
                     return Victim::Elsewhere;
                 }
+                Order::S3Fifo(order) if queue == Queue::Main && used > 0 => {
+                    entry.set_tick(used - 1);
+                    order.main.take_oldest();
+                    order.main.place(tick(), slot);
+                }
+                _ => return Victim::Found(slot),
             }
-            return Victim::Found(entry.clone());
+            *put_backs -= 1;
         }
-        Victim::Empty
+    }
+
+    /// Keeps in mind, where the policy does, that a key of this hash left by way of the small queue.
+    pub(crate) fn remember(&mut self, hash: u64) {
+        if let Order::S3Fifo(order) = &mut self.order {
+            order.remember(hash);
+        }
     }
 
     /// Finds an entry that is expired at `now`, in at most `steps` steps of the wheel. The caller unlinks it.
-    pub(crate) fn expired(&mut self, now: u64, steps: &mut u32) -> Option<EntryRef> {
+    pub(crate) fn expired(&mut self, now: u64, steps: &mut u32) -> Option<u32> {
         if self.due > now {
             return None;
         }
@@ -150,7 +265,7 @@ impl Stripe {
             *steps -= 1;
             let deadline = |slot: u32| slots[slot as usize].as_ref().map_or(NEVER, EntryRef::deadline);
             match wheel.step(now, deadline) {
-                Step::Expired(slot) => found.clone_from(&slots[slot as usize]),
+                Step::Expired(slot) => found = Some(slot),
                 Step::Moved => {}
                 Step::Idle => break,
             }
@@ -162,11 +277,11 @@ impl Stripe {
     /// Copies up to `limit` entries from slot `from` on to `out` and returns the slot to go on from, or
     /// `None` at the end. An entry keeps its slot as long as it lives, so it is met once.
     pub(crate) fn scan(&self, from: usize, limit: usize, out: &mut Vec<EntryRef>) -> Option<usize> {
-        for (slot, entry) in self.slots.iter().enumerate().skip(from) {
+        for slot in from..self.used as usize {
             if out.len() >= limit {
                 return Some(slot);
             }
-            out.extend(entry.clone());
+            out.extend(self.slots[slot].clone());
         }
         None
     }
@@ -174,67 +289,127 @@ impl Stripe {
     /// Recounts everything and returns the entries.
     ///
     /// # Panics
-    /// If slots, free list, queue, wheel and counters do not agree.
+    /// If slots, free list, queues, wheel and counters do not agree.
     #[cfg(any(test, feature = "validate"))]
     pub(crate) fn validate(&self) -> Vec<EntryRef> {
-        let mut seen = vec![false; self.slots.len()];
+        let mut seen = vec![false; self.used as usize];
         let mut mark =
             |slot: u32| assert!(!std::mem::replace(&mut seen[slot as usize], true), "slot used twice");
         for &slot in &self.free {
             assert!(self.slots[slot as usize].is_none(), "a free slot is empty");
             mark(slot);
         }
-        for (tick, slot) in self.recency.items() {
+        let queued = match &self.order {
+            Order::Lru(recency) => recency.items(),
+            Order::S3Fifo(order) => order.validate(|slot| self.slots[slot as usize].is_some()),
+        };
+        for (_, slot) in queued {
             mark(slot);
-            assert!(tick >= self.recency.lower_bound(), "nothing is older than the bound");
         }
         assert!(seen.iter().all(|&seen| seen), "every slot is free or queued");
+        for queue in [Queue::Main, Queue::Small] {
+            let Some(queue) = self.order.queue(queue) else { continue };
+            let bound = queue.lower_bound();
+            assert!(queue.items().iter().all(|&(tick, _)| tick >= bound), "nothing is older than the bound");
+        }
         let mut timed = self.wheel.as_ref().map_or_else(Vec::new, Wheel::slots);
         timed.sort_unstable();
         let has_deadline =
             |slot: &u32| self.slots[*slot as usize].as_ref().is_some_and(|e| e.deadline() != NEVER);
-        let expected: Vec<u32> = (0..).take(self.slots.len()).filter(has_deadline).collect();
+        let expected: Vec<u32> = (0..self.used).filter(has_deadline).collect();
         assert_eq!(timed, expected, "the wheel holds the entries with a deadline and no other");
+        let soonest =
+            self.slots.iter().flatten().map(EntryRef::deadline).filter(|&deadline| deadline != NEVER);
+        assert!(soonest.min().is_none_or(|soonest| soonest >= self.due), "nothing expires before it is due");
         let entries: Vec<EntryRef> = self.slots.iter().flatten().cloned().collect();
         assert_eq!(entries.len(), self.live);
+        assert_eq!(entries.iter().map(charge).sum::<u64>(), self.charged);
         entries
     }
 }
 
-/// A stripe behind its lock, with what other threads may know without it.
-#[derive(Default)]
-pub(crate) struct StripeCell {
-    stripe: CachePadded<Mutex<Stripe>>,
-    /// No entry of the stripe was last used before this tick.
-    oldest: AtomicU64,
-    /// No entry of the stripe expires before this ms.
-    due: AtomicU64,
+/// A number of each stripe, side by side: whoever looks for a victim reads all of them.
+type Published = CachePadded<[AtomicU64; STRIPES]>;
+
+fn publish(number: &AtomicU64, value: u64) {
+    // A store that changes nothing would still take the line from those who read it.
+    if number.load(Ordering::Relaxed) != value {
+        number.store(value, Ordering::Relaxed);
+    }
 }
 
-impl StripeCell {
-    pub(crate) fn new() -> Self {
-        let cell = Self::default();
-        drop(cell.lock());
-        cell
+/// The stripes behind their locks, with what other threads may know without them.
+pub(crate) struct Stripes {
+    policy: Policy,
+    all: Box<[CachePadded<Mutex<Stripe>>]>,
+    /// No entry of the stripe's queue came there before this tick.
+    oldest: [Published; 2],
+    /// Live entries of the small queue.
+    small: Published,
+    /// No entry of the stripe expires before this ms.
+    due: Published,
+}
+
+impl Stripes {
+    pub(crate) fn new(policy: Policy) -> Self {
+        let never = || CachePadded::new(std::array::from_fn(|_| AtomicU64::new(u64::MAX)));
+        let stripe = || CachePadded::new(Mutex::new(Stripe::new(policy)));
+        Self {
+            policy,
+            all: std::iter::repeat_with(stripe).take(STRIPES).collect(),
+            oldest: [never(), never()],
+            small: CachePadded::default(),
+            due: never(),
+        }
     }
 
-    pub(crate) fn lock(&self) -> LockedStripe<'_> {
-        LockedStripe { stripe: self.stripe.lock(), cell: self }
+    /// The number of the stripe of a hash.
+    pub(crate) fn of(hash: u64) -> usize {
+        // Neither end of the hash: the table takes its shard and its place from those.
+        (hash >> 40) as usize % STRIPES
     }
 
-    pub(crate) fn oldest(&self) -> u64 {
-        self.oldest.load(Ordering::Relaxed)
+    pub(crate) fn lock(&self, number: usize) -> LockedStripe<'_> {
+        LockedStripe { stripe: self.all[number].lock(), all: self, number }
     }
 
-    pub(crate) fn due(&self) -> u64 {
-        self.due.load(Ordering::Relaxed)
+    /// The stripe that may hold the entry of a queue that is to go first, and how old those of the others may be.
+    pub(crate) fn oldest(&self, queue: Queue) -> Option<(usize, u64)> {
+        let (mut oldest, mut limit, mut chosen) = (u64::MAX, u64::MAX, None);
+        for (number, bound) in self.oldest[queue as usize].iter().enumerate() {
+            let bound = bound.load(Ordering::Relaxed);
+            if bound < oldest {
+                (limit, oldest, chosen) = (oldest, bound, Some(number));
+            } else {
+                limit = limit.min(bound);
+            }
+        }
+        chosen.map(|number| (number, limit))
+    }
+
+    /// The stripes that may hold something expired.
+    pub(crate) fn due(&self, now: u64) -> impl Iterator<Item = usize> {
+        (0..STRIPES).filter(move |&number| self.due[number].load(Ordering::Relaxed) <= now)
+    }
+
+    /// Live entries of all small queues.
+    pub(crate) fn small(&self) -> u64 {
+        self.small.iter().map(|len| len.load(Ordering::Relaxed)).sum()
     }
 }
 
 /// The lock of a stripe. What is published is brought up to date when it goes.
 pub(crate) struct LockedStripe<'a> {
     stripe: MutexGuard<'a, Stripe>,
-    cell: &'a StripeCell,
+    all: &'a Stripes,
+    number: usize,
+}
+
+impl LockedStripe<'_> {
+    /// Leaves an empty stripe.
+    pub(crate) fn take(&mut self) -> Stripe {
+        std::mem::replace(&mut self.stripe, Stripe::new(self.all.policy))
+    }
 }
 
 impl Deref for LockedStripe<'_> {
@@ -252,7 +427,14 @@ impl DerefMut for LockedStripe<'_> {
 
 impl Drop for LockedStripe<'_> {
     fn drop(&mut self) {
-        self.cell.oldest.store(self.stripe.recency.lower_bound(), Ordering::Relaxed);
-        self.cell.due.store(self.stripe.due, Ordering::Relaxed);
+        for queue in [Queue::Main, Queue::Small] {
+            if let Some(order) = self.stripe.order.queue(queue) {
+                publish(&self.all.oldest[queue as usize][self.number], order.lower_bound());
+            }
+        }
+        if let Order::S3Fifo(order) = &self.stripe.order {
+            publish(&self.all.small[self.number], order.small_len as u64);
+        }
+        publish(&self.all.due[self.number], self.stripe.due);
     }
 }

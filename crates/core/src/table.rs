@@ -4,15 +4,21 @@
 //! while a shard is locked, so that no guard can meet another lock the wrong way round.
 
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use dashmap::{DashMap, SharedValue};
 use foldhash::quality::RandomState;
 
 use crate::Key;
-use crate::entry::EntryRef;
+use crate::entry::{EntryRef, Overwrite};
+use crate::near::Board;
 
 /// Enough that a writer rarely meets another thread's shard.
-const SHARDS: usize = 64;
+const MIN_SHARDS: usize = 64;
+const MAX_SHARDS: usize = 4_096;
+/// Entries of a full cache for which there is one shard. A shard that grows looks at the key of each of its
+/// entries while it is locked, a cache miss each, so that this bounds the longest insertion.
+const SHARD_LEN: usize = 8_192;
 
 impl Hash for EntryRef {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -37,11 +43,15 @@ fn hash_key(key: Key<'_>, state: &mut impl Hasher) {
 /// Entries by key. The caller hashes once, with [`Table::hash`], and passes the hash on.
 pub(crate) struct Table {
     map: DashMap<EntryRef, (), RandomState>,
+    /// Is told of each change while the key is locked.
+    board: Arc<Board>,
 }
 
 impl Table {
-    pub(crate) fn new() -> Self {
-        Self { map: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS) }
+    /// A table that suits up to `max` entries.
+    pub(crate) fn new(max: usize, board: Arc<Board>) -> Self {
+        let shards = max.div_ceil(SHARD_LEN).next_power_of_two().clamp(MIN_SHARDS, MAX_SHARDS);
+        Self { map: DashMap::with_hasher_and_shard_amount(RandomState::default(), shards), board }
     }
 
     pub(crate) fn hash(&self, key: Key<'_>) -> u64 {
@@ -67,10 +77,24 @@ impl Table {
         shard.get(hash, |(entry, _)| entry.key() == key).map(|(entry, _)| entry.clone())
     }
 
+    /// The entry under `key`, and what stands on the board for it at that moment.
+    pub(crate) fn sight(&self, hash: u64, key: Key<'_>) -> Option<(EntryRef, u64)> {
+        let shard = self.map.shards()[self.shard(hash)].read();
+        let (entry, _) = shard.get(hash, |(entry, _)| entry.key() == key)?;
+        Some((entry.clone(), self.board.version(hash)))
+    }
+
+    /// The entry of this hash that was written at `written`.
+    pub(crate) fn find_written(&self, hash: u64, written: u64) -> Option<EntryRef> {
+        let shard = self.map.shards()[self.shard(hash)].read();
+        shard.get(hash, |(entry, _)| entry.written() == written).map(|(entry, _)| entry.clone())
+    }
+
     /// Puts `entry` in; the caller knows that its key is absent.
     pub(crate) fn insert(&self, hash: u64, entry: EntryRef) {
         let mut shard = self.map.shards()[self.shard(hash)].write();
         debug_assert!(shard.get(hash, |(other, _)| *other == entry).is_none());
+        self.board.wrote(hash, entry.written());
         shard.insert(hash, (entry, SharedValue::new(())), |(entry, _)| self.hash(entry.key()));
     }
 
@@ -78,24 +102,42 @@ impl Table {
     pub(crate) fn replace(&self, hash: u64, old: &EntryRef, new: EntryRef) {
         let displaced = {
             let mut shard = self.map.shards()[self.shard(hash)].write();
+            self.board.wrote(hash, new.written());
             shard.get_mut(hash, |(entry, _)| entry.same(old)).map(|(entry, _)| std::mem::replace(entry, new))
         };
         debug_assert!(displaced.is_some());
     }
 
+    /// Turns `old`, which is present and known to the table and its stripe alone, into `new` where it lies, if
+    /// it fits. `old` is the stripe's own reference.
+    pub(crate) fn overwrite(&self, hash: u64, old: &EntryRef, new: &Overwrite<'_>) -> bool {
+        let mut shard = self.map.shards()[self.shard(hash)].write();
+        let Some((held, _)) = shard.get_mut(hash, |(entry, _)| entry.same(old)) else { return false };
+        let done = EntryRef::overwrite(held, old, new);
+        if done {
+            self.board.wrote(hash, new.written);
+        }
+        done
+    }
+
     /// Takes this very `entry` out, never another one under the same key.
-    pub(crate) fn remove(&self, entry: &EntryRef) {
-        let hash = self.hash(entry.key());
-        let removed =
-            self.map.shards()[self.shard(hash)].write().remove_entry(hash, |(other, _)| other.same(entry));
+    pub(crate) fn remove(&self, hash: u64, entry: &EntryRef) {
+        let removed = {
+            let mut shard = self.map.shards()[self.shard(hash)].write();
+            self.board.removed(hash, entry.written());
+            shard.remove_entry(hash, |(other, _)| other.same(entry))
+        };
         debug_assert!(removed.is_some());
     }
 
     /// Takes everything out, for the caller to drop, at one moment for all readers. It takes as long with many
     /// entries as with few. No reader holds one shard while it waits for another, and the caller sees to it
     /// that no writer does.
-    pub(crate) fn take_all(&self) -> Vec<impl Send + use<>> {
+    ///
+    /// `at` is called when all shards are locked; it locks nothing that is held by anybody who waits for one.
+    pub(crate) fn take_all(&self, at: &dyn Fn()) -> Vec<impl Send + use<>> {
         let mut shards: Vec<_> = self.map.shards().iter().map(|shard| shard.write()).collect();
+        at();
         shards.iter_mut().map(|shard| std::mem::take(&mut **shard)).collect()
     }
 

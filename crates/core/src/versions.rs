@@ -7,21 +7,31 @@
 //!
 //! Changes are published with `SeqCst`: once the call that makes one has returned, every thread sees it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+use crossbeam_utils::CachePadded;
+
+use crate::near::Board;
+use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// Stripes of each table of a large cache (512 KiB a table, of which only touched pages are resident).
 const MAX_STRIPES: usize = 1 << 16;
 const MIN_STRIPES: usize = 1 << 10;
 
+/// A fence that lies further back than this says nothing any more; entries keep the distance in 32 bits.
+const MOST_CHANGES: u64 = 1 << 31;
+
 pub(crate) struct Versions {
     /// The sequence number of the latest change.
-    sequence: AtomicU64,
+    sequence: CachePadded<AtomicU64>,
     keys: Box<[AtomicU64]>,
     tags: Box<[AtomicU64]>,
-    /// The latest number in `tags`.
-    last_tag: AtomicU64,
+    /// Where threads see that an entry they copied has changed, and whether any tag has.
+    board: Arc<Board>,
     /// The sequence of the last `clear`.
     cleared: AtomicU64,
+    /// Held by whoever writes the number of the last invalidation.
+    invalidating: Mutex<()>,
 }
 
 impl Versions {
@@ -31,14 +41,23 @@ impl Versions {
             .and_then(usize::checked_next_power_of_two)
             .unwrap_or(MAX_STRIPES)
             .clamp(MIN_STRIPES, MAX_STRIPES);
-        let table = || std::iter::repeat_with(AtomicU64::default).take(stripes).collect();
+        Self::with_stripes(stripes)
+    }
+
+    fn with_stripes(stripes: usize) -> Self {
+        let table = || (0..stripes).map(|_| AtomicU64::new(0)).collect();
         Self {
-            sequence: AtomicU64::new(0),
+            sequence: CachePadded::new(AtomicU64::new(0)),
             keys: table(),
             tags: table(),
-            last_tag: AtomicU64::new(0),
+            board: Arc::new(Board::new(stripes)),
             cleared: AtomicU64::new(0),
+            invalidating: Mutex::new(()),
         }
+    }
+
+    pub(crate) fn board(&self) -> &Arc<Board> {
+        &self.board
     }
 
     /// The stripe of a hash. The middle bits: the table takes its shard and its place from both ends.
@@ -71,26 +90,40 @@ impl Versions {
 
     /// Keeps in mind that the key of this hash was written at `sequence`, when the entry that knew it goes.
     pub(crate) fn remember(&self, hash: u64, sequence: u64) {
-        self.keys[self.stripe(hash)].fetch_max(sequence, Ordering::SeqCst);
+        let stripe = &self.keys[self.stripe(hash)];
+        // Most of the time a later change of another key stands there.
+        if stripe.load(Ordering::SeqCst) < sequence {
+            stripe.fetch_max(sequence, Ordering::SeqCst);
+        }
     }
 
-    /// Records the invalidation of a tag.
+    /// Records the invalidation of a tag. One at a time: on the board it is under way from its first store to
+    /// its last, and no copy that is looked at in between is taken for good.
     pub(crate) fn invalidate_tag(&self, tag: u32) {
+        let alone = self.invalidating.lock();
         let sequence = self.advance();
-        self.tags[tag as usize].fetch_max(sequence, Ordering::SeqCst);
-        self.last_tag.fetch_max(sequence, Ordering::SeqCst);
+        self.board.begin_invalidation(sequence);
+        self.tags[tag as usize].store(sequence, Ordering::SeqCst);
+        self.board.end_invalidation(sequence);
+        drop(alone);
     }
 
-    /// Records that everything was removed.
+    /// Records that everything was removed. The caller has everything locked.
     pub(crate) fn clear(&self) {
-        self.cleared.fetch_max(self.advance(), Ordering::SeqCst);
+        let alone = self.invalidating.lock();
+        let sequence = self.advance();
+        self.cleared.store(sequence, Ordering::SeqCst);
+        self.board.end_invalidation(sequence);
+        drop(alone);
     }
 
     /// Whether a value as fresh as `fence` may still be stored under the key of this hash, whose entry was
     /// written at `written`, if there is one, with these tags. A fence from the future is that of another
     /// cache, and says nothing.
     pub(crate) fn permits(&self, fence: u64, hash: u64, written: Option<u64>, tags: &[u32]) -> bool {
-        fence <= self.now()
+        let now = self.now();
+        fence <= now
+            && now - fence < MOST_CHANGES
             && written.is_none_or(|written| written <= fence)
             && self.cleared.load(Ordering::SeqCst) <= fence
             && self.keys[self.stripe(hash)].load(Ordering::SeqCst) <= fence
@@ -100,7 +133,7 @@ impl Versions {
     /// Whether none of the tags was invalidated after `fence`.
     pub(crate) fn tags_unchanged(&self, fence: u64, tags: &[u32]) -> bool {
         tags.is_empty()
-            || self.last_tag.load(Ordering::SeqCst) <= fence
+            || self.board.is_quiet_since(fence)
             || tags.iter().all(|&tag| self.tags[tag as usize].load(Ordering::SeqCst) <= fence)
     }
 }

@@ -6,6 +6,8 @@
 //! level each time the wheel reaches its bucket. A bitmap a level finds the next bucket without a walk, so
 //! the work is bounded by the slots that are moved and never by the time that has passed.
 
+use crate::slab::Slab;
+
 const LEVELS: usize = 11;
 const BITS: u32 = 6;
 const BUCKETS: usize = 1 << BITS;
@@ -22,6 +24,12 @@ struct Link {
 }
 
 const UNLINKED: Link = Link { prev: NIL, next: NIL };
+
+impl Default for Link {
+    fn default() -> Self {
+        UNLINKED
+    }
+}
 
 /// What one step of [`Wheel::step`] did.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,12 +49,17 @@ pub(crate) struct Wheel {
     occupied: [u64; LEVELS],
     first: Box<[u32; LEVELS * BUCKETS]>,
     /// By slot. The wheel's lists run through it.
-    links: Vec<Link>,
+    links: Slab<Link>,
 }
 
 impl Wheel {
     pub(crate) fn new(now: u64) -> Self {
-        Self { time: now, occupied: [0; LEVELS], first: Box::new([NIL; LEVELS * BUCKETS]), links: Vec::new() }
+        Self {
+            time: now,
+            occupied: [0; LEVELS],
+            first: Box::new([NIL; LEVELS * BUCKETS]),
+            links: Slab::default(),
+        }
     }
 
     fn bucket(&self, deadline: u64) -> usize {
@@ -61,9 +74,7 @@ impl Wheel {
     pub(crate) fn insert(&mut self, slot: u32, deadline: u64) {
         let bucket = self.bucket(deadline);
         let index = slot as usize;
-        if index >= self.links.len() {
-            self.links.resize(index + 1, UNLINKED);
-        }
+        self.links.reach(index);
         debug_assert_eq!(self.links[index].prev, NIL);
         let next = self.first[bucket];
         self.links[index] = Link { prev: IS_BUCKET | u32::try_from(bucket).unwrap_or(NIL), next };

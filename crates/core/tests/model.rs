@@ -7,7 +7,7 @@
 )]
 
 use proptest::prelude::*;
-use sark_cache_core::{Cache, ENTRY_OVERHEAD, InsertOptions, Inserted, ManualClock, Options};
+use sark_cache_core::{Cache, ENTRY_OVERHEAD, InsertOptions, Inserted, ManualClock, Options, Policy};
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -114,6 +114,7 @@ fn options() -> impl Strategy<Value = Options> {
         max_bytes,
         max_entry_bytes,
         default_ttl_ms,
+        policy: Policy::Lru,
     })
 }
 

@@ -57,6 +57,13 @@ impl<const N: usize> Call<'_, N> {
         Ok(out)
     }
 
+    pub(crate) fn null(&self) -> Result<sys::napi_value, Failure> {
+        let mut out = ptr::null_mut();
+        // SAFETY: `env` is the environment of the running callback.
+        check(unsafe { sys::napi_get_null(self.env, &raw mut out) })?;
+        Ok(out)
+    }
+
     pub(crate) fn boolean(&self, value: bool) -> Result<sys::napi_value, Failure> {
         let mut out = ptr::null_mut();
         // SAFETY: `env` is the environment of the running callback.

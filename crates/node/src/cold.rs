@@ -5,7 +5,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use napi::sys;
-use sark_cache_core::{Cache, Options};
+use sark_cache_core::{Cache, Options, Policy};
 
 use crate::arguments::{Call, as_double, callbacks};
 use crate::failure::{Failure, check};
@@ -45,18 +45,20 @@ impl<const N: usize> Call<'_, N> {
 }
 
 callbacks! {
-    /// `open(name, max, maxSize, maxEntrySize, ttl, format)`: the number of the cache. What is not a number
+    /// `open(name, max, maxSize, maxEntrySize, ttl, format, policy)`: the number of the cache. What is not a number
     /// is left to the cache; without a name the cache is this environment's alone.
-    "open" open(call: 6) {
+    "open" open(call: 7) {
         let request = Request {
             options: Options {
                 max_entries: call.limit(1).map(|max| usize::try_from(max).unwrap_or(usize::MAX)),
                 max_bytes: call.limit(2),
                 max_entry_bytes: call.limit(3),
                 default_ttl_ms: call.limit(4),
+                policy: Policy::default(),
             },
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
             format: call.optional_number(5).map(|format| format as u32),
+            policy: call.optional_number(6).map(|policy| if policy > 0.0 { Policy::S3Fifo } else { Policy::Lru }),
         };
         let mut buffer = TextBuffer::new();
         let open = match buffer.read(call.env, call.arguments[0])? {
@@ -103,6 +105,7 @@ callbacks! {
         let stats = call.tell(Cache::stats)?;
         call.object(&[
             ("hits", as_double(stats.hits)),
+            ("nearHits", as_double(stats.near_hits)),
             ("misses", as_double(stats.misses)),
             ("sets", as_double(stats.sets)),
             ("deletes", as_double(stats.deletes)),

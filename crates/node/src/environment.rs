@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use napi::sys;
 
 use crate::failure::{Failure, check};
+use crate::near::Report;
 use crate::registry::Open;
 use crate::text::TextBuffer;
-use crate::{bulk, cold, hot, loading};
+use crate::{bulk, cold, hot, loading, near};
 
 /// A cache that this environment has open. JavaScript knows it by number: the place, and above it how often
 /// the place has been used, so that a number kept after `close` never means another cache.
@@ -50,6 +51,8 @@ pub(crate) struct Environment {
     pub(crate) key: RefCell<TextBuffer>,
     /// For the values of calls.
     pub(crate) value: RefCell<TextBuffer>,
+    /// What was read last for a copy.
+    pub(crate) report: Arc<Report>,
 }
 
 /// The next number of an owner of leases.
@@ -136,10 +139,12 @@ pub(crate) fn install(env: sys::napi_env, exports: sys::napi_value) -> napi::Res
         places: RefCell::default(),
         key: RefCell::new(TextBuffer::new()),
         value: RefCell::new(TextBuffer::new()),
+        report: Arc::default(),
     }));
     // SAFETY: `state` stays valid until the hook has run.
     check(unsafe { sys::napi_add_env_cleanup_hook(env, Some(release), state.cast()) }).map_err(fail)?;
-    for (name, call) in hot::CALLS.iter().chain(bulk::CALLS).chain(loading::CALLS).chain(cold::CALLS) {
+    let calls = [hot::CALLS, near::CALLS, bulk::CALLS, loading::CALLS, cold::CALLS];
+    for (name, call) in calls.into_iter().flatten() {
         let text = CString::new(*name).unwrap_or_default();
         let mut function = ptr::null_mut();
         // SAFETY: `name` ends in NUL; the function is never called after the environment's end, and so not

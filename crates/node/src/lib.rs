@@ -12,6 +12,7 @@ mod environment;
 mod failure;
 mod hot;
 mod loading;
+mod near;
 mod registry;
 mod text;
 
@@ -27,7 +28,7 @@ use napi_derive::napi;
 #[napi]
 #[must_use]
 pub fn abi() -> u32 {
-    3
+    4
 }
 
 /// The bytes charged for an entry beyond its key and its value.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Weak};
 
 use parking_lot::Mutex;
-use sark_cache_core::{Cache, Options};
+use sark_cache_core::{Cache, Options, Policy};
 
 use crate::failure::Failure;
 
@@ -17,6 +17,15 @@ pub(crate) struct Request {
     pub(crate) options: Options,
     /// How the TypeScript side encodes values, which all threads must agree on.
     pub(crate) format: Option<u32>,
+    pub(crate) policy: Option<Policy>,
+}
+
+/// The number by which JavaScript knows a policy.
+fn policy_number(policy: Policy) -> u64 {
+    match policy {
+        Policy::Lru => 0,
+        Policy::S3Fifo => 1,
+    }
 }
 
 /// An open cache and what it was opened with.
@@ -32,18 +41,20 @@ impl Open {
             options.max_entries = Some(DEFAULT_MAX_ENTRIES);
         }
         request.format.get_or_insert(0);
+        options.policy = *request.policy.get_or_insert_default();
         Ok(Self { cache: Cache::new(request.options.clone())?, request })
     }
 
     /// The options in force, by the names that JavaScript knows them by.
-    pub(crate) fn options(&self) -> [(&'static str, Option<u64>); 5] {
-        let Request { options, format } = &self.request;
+    pub(crate) fn options(&self) -> [(&'static str, Option<u64>); 6] {
+        let Request { options, format, policy } = &self.request;
         [
             ("max", options.max_entries.map(|max| max as u64)),
             ("maxSize", options.max_bytes),
             ("maxEntrySize", options.max_entry_bytes),
             ("ttl", options.default_ttl_ms),
             ("serializer", format.map(u64::from)),
+            ("policy", policy.map(policy_number)),
         ]
     }
 }

@@ -1,0 +1,128 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { binding } from '../../src/engine/binding.js'
+import type { Stored } from '../../src/engine/engine.js'
+import { NativeEngine } from '../../src/engine/native.js'
+import type { NearCopies } from '../../src/near/copies.js'
+import { sleep, withoutRust } from '../helpers/engines.js'
+
+describe.skipIf(withoutRust)('the copies of a thread', () => {
+  function setup(entries: number, options = {}) {
+    const native = binding().binding
+    if (native === undefined) throw new Error('there is no native engine')
+    const engine = new NativeEngine(native, { max: entries })
+    let decoded = 0
+    const near = engine.near<{ n: number }>(options, (stored: Stored) => {
+      decoded++
+      return JSON.parse(stored as string)
+    }) as NearCopies<{ n: number }>
+    return { engine, near, decoded: () => decoded }
+  }
+
+  it('are bounded by number and by bytes, and those in use stay', () => {
+    const { engine, near, decoded } = setup(10_000, { max: 100, maxSize: 3_000 })
+    for (let key = 0; key < 2_000; key++)
+      engine.set(`${key}`, JSON.stringify({ n: key, text: 'x'.repeat(key % 50) }))
+    for (let key = 0; key < 2_000; key++) {
+      expect(near.get(`${key}`)?.n).toBe(key)
+      expect(near.get('7')?.n).toBe(7)
+      expect(near.kept.count).toBeLessThanOrEqual(100)
+      expect(near.kept.bytes).toBeLessThanOrEqual(3_000)
+    }
+    expect(decoded()).toBeLessThan(2_010)
+    near.clear()
+    expect(near.kept).toEqual({ count: 0, bytes: 0 })
+    engine.close()
+  })
+
+  it('do not decode again what only shares a group of keys or sees a foreign tag', () => {
+    const { engine, near, decoded } = setup(10)
+    engine.set('k', '{"n":1}', undefined, undefined, ['t'])
+    const first = near.get('k')
+    for (let write = 0; write < 20_000; write++) engine.set(`${write}`, '{}')
+    engine.set('k', '{"n":1}', undefined, undefined, ['t'])
+    const again = near.get('k')
+    expect(again).not.toBe(first)
+    engine.invalidateTag('u')
+    expect(near.get('k')).toBe(again)
+    expect(decoded()).toBe(2)
+    engine.close()
+  })
+
+  it('do not keep what is larger than all of them may be', () => {
+    const { engine, near } = setup(10, { maxSize: 50 })
+    engine.set('k', JSON.stringify({ n: 1, text: 'x'.repeat(100) }))
+    expect(near.get('k')?.n).toBe(1)
+    expect(near.kept).toEqual({ count: 0, bytes: 0 })
+    engine.set('k', '{"n":2}')
+    expect([near.get('k')?.n, near.kept.count]).toEqual([2, 1])
+    engine.set('k', JSON.stringify({ n: 3, text: 'x'.repeat(100) }))
+    expect([near.get('k')?.n, near.kept.count]).toEqual([3, 0])
+    engine.close()
+  })
+
+  it('report their hits after a while, exactly', async () => {
+    const { engine, near } = setup(100_000)
+    engine.set('k', '{"n":1}')
+    for (let read = 0; read < 5_000; read++) near.get('k')
+    await sleep(250)
+    expect(engine.stats()).toMatchObject({ hits: 5_000, nearHits: 4_999 })
+    near.get('k')
+    near.flush()
+    near.flush()
+    expect(engine.stats()).toMatchObject({ hits: 5_001, nearHits: 5_000 })
+    near.clear()
+    engine.close()
+  })
+
+  it('agree with the engine after any operations, whatever their bounds', () => {
+    const key = fc.integer({ min: 0, max: 12 }).map((n) => `key ${n}`)
+    const op = fc.oneof(
+      { weight: 6, arbitrary: fc.record({ type: fc.constant('get' as const), key }) },
+      { weight: 2, arbitrary: fc.record({ type: fc.constant('peek' as const), key }) },
+      {
+        weight: 3,
+        arbitrary: fc.record({ type: fc.constant('set' as const), key, size: fc.nat(40), tag: fc.nat(3) }),
+      },
+      { weight: 1, arbitrary: fc.record({ type: fc.constant('delete' as const), key }) },
+      { weight: 1, arbitrary: fc.record({ type: fc.constant('tag' as const), tag: fc.nat(3) }) },
+      { weight: 1, arbitrary: fc.record({ type: fc.constant('clear' as const) }) },
+    )
+    const bounds = fc.record({
+      max: fc.integer({ min: 1, max: 20 }),
+      maxSize: fc.integer({ min: 1, max: 400 }),
+    })
+    fc.assert(
+      fc.property(
+        fc.array(op, { maxLength: 200 }),
+        bounds,
+        fc.integer({ min: 1, max: 14 }),
+        (ops, near, entries) => {
+          const { engine, near: copies } = setup(entries, near)
+          let [number, reads] = [0, 0]
+          for (const step of ops) {
+            if (step.type === 'get' || step.type === 'peek') {
+              const direct = engine.peek(step.key)
+              const value = copies[step.type](step.key)
+              expect(JSON.stringify(value)).toBe(direct)
+              if (step.type === 'get') reads++
+            } else if (step.type === 'set') {
+              const text = JSON.stringify({ n: number++, text: 'x'.repeat(step.size) })
+              engine.set(step.key, text, undefined, undefined, [`${step.tag}`])
+            } else if (step.type === 'delete') engine.delete(step.key)
+            else if (step.type === 'tag') engine.invalidateTag(`${step.tag}`)
+            else if (number % 2 === 0) copies.clear()
+            else engine.clear()
+            expect(copies.kept.count).toBeLessThanOrEqual(near.max)
+            expect(copies.kept.bytes).toBeLessThanOrEqual(near.maxSize)
+          }
+          copies.flush()
+          const { hits, misses } = engine.stats()
+          expect(hits + misses).toBe(reads)
+          engine.close()
+        },
+      ),
+      { numRuns: 300 },
+    )
+  })
+})

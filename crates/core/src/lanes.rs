@@ -1,0 +1,103 @@
+//! Lanes: places in arrays of per-thread state, so that threads do not fight for a cache line.
+//!
+//! A thread keeps its lane to itself as long as it lives, and may then update what lies there by a plain load
+//! and store. When all lanes are taken, further threads share the last one and update it atomically.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+pub(crate) const LANES: usize = 32;
+
+/// The lane for threads that have none of their own.
+const SHARED: usize = LANES - 1;
+const NONE: usize = usize::MAX;
+
+/// Which lanes belong to a thread, a bit each.
+static TAKEN: AtomicU32 = AtomicU32::new(1 << SHARED);
+
+/// The lane of a thread, which goes back with it.
+struct Own(Cell<usize>);
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        let lane = self.0.get();
+        if lane < SHARED {
+            // Pairs with the `Acquire` of the next owner, who goes on from what was stored here.
+            TAKEN.fetch_and(!(1 << lane), Ordering::Release);
+        }
+    }
+}
+
+thread_local! {
+    static OWN: Own = const { Own(Cell::new(NONE)) };
+}
+
+#[cold]
+fn take() -> usize {
+    let free = |taken: u32| Some(taken | 1 << taken.trailing_ones().min(u32::BITS - 1));
+    let before = TAKEN.fetch_update(Ordering::Acquire, Ordering::Relaxed, free);
+    before.map_or(SHARED, |before| before.trailing_ones() as usize).min(SHARED)
+}
+
+/// The lane of the running thread.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lane(usize);
+
+impl Lane {
+    pub(crate) fn current() -> Self {
+        // A thread that is ending has given its lane back.
+        let lane = OWN.try_with(|own| {
+            if own.0.get() == NONE {
+                own.0.set(take());
+            }
+            own.0.get()
+        });
+        Self(lane.unwrap_or(SHARED))
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self.0
+    }
+
+    pub(crate) fn is_own(self) -> bool {
+        self.0 < SHARED
+    }
+
+    /// Adds to a number of this lane.
+    pub(crate) fn add(self, number: &AtomicU64, more: u64) {
+        if self.is_own() {
+            number.store(number.load(Ordering::Relaxed) + more, Ordering::Relaxed);
+        } else {
+            number.fetch_add(more, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_threads_have_one_lane_of_their_own_and_all_come_back() {
+        let before = TAKEN.load(Ordering::SeqCst).count_ones();
+        let numbers: Vec<AtomicU64> = (0..LANES).map(|_| AtomicU64::new(0)).collect();
+        for _ in 0..3 {
+            std::thread::scope(|scope| {
+                for _ in 0..2 * LANES {
+                    scope.spawn(|| {
+                        for _ in 0..2_000 {
+                            let lane = Lane::current();
+                            lane.add(&numbers[lane.index()], 1);
+                        }
+                    });
+                }
+            });
+        }
+        let sum: u64 = numbers.iter().map(|number| number.load(Ordering::SeqCst)).sum();
+        assert_eq!(sum, 3 * 2 * LANES as u64 * 2_000);
+        // Other tests of this process take and give back lanes of their own.
+        while TAKEN.load(Ordering::SeqCst).count_ones() > before + 8 {
+            std::thread::yield_now();
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What a thread needs to keep decoded copies of values: memory that tells it whether they still hold, and the
+//! calls that fill and report them.
+
+use std::ffi::c_void;
+use std::ptr;
+use std::slice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use napi::sys;
+use sark_cache_core::{Board, Sighting, pulse};
+
+use crate::arguments::{Call, as_double, callbacks};
+use crate::bulk::set_element;
+use crate::failure::{Failure, check};
+use crate::text::value_to_js;
+
+/// Where `getNear` leaves what a copy is to be checked against, as `f64`s: the place of its key's number among
+/// the versions, that number, the number of the last invalidation, the ms up to which the copy may be used, the
+/// number of the write that it is of, both halves of its key's hash, and the bytes of the value as stored.
+pub(crate) type Report = [AtomicU64; 8];
+
+/// What keeps the memory behind a buffer alive.
+enum Owner {
+    Board(#[expect(dead_code, reason = "held for its memory")] Arc<Board>),
+    Report(#[expect(dead_code, reason = "held for its memory")] Arc<Report>),
+    Process,
+}
+
+unsafe extern "C" fn release(_env: sys::napi_env, _data: *mut c_void, owner: *mut c_void) {
+    // SAFETY: `view` made the pointer from a box and gave it to this buffer alone, whose finalizer runs once.
+    drop(unsafe { Box::from_raw(owner.cast::<Owner>()) });
+}
+
+impl<const N: usize> Call<'_, N> {
+    /// A `Float64Array` over `words`, or `None` where the runtime has no buffers over memory of others.
+    fn view(&self, words: &[AtomicU64], owner: Owner) -> Result<Option<sys::napi_value>, Failure> {
+        let owner = Box::into_raw(Box::new(owner));
+        let (mut buffer, mut out) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: `owner` keeps the words alive until the buffer is gone. Scripts of this package only read
+        // them; what another thread writes meanwhile shows as an old or a new number, never a mixed one.
+        let status = unsafe {
+            let data = words.as_ptr().cast_mut().cast();
+            let hint = owner.cast();
+            sys::napi_create_external_arraybuffer(
+                self.env,
+                data,
+                size_of_val(words),
+                Some(release),
+                hint,
+                &raw mut buffer,
+            )
+        };
+        if status != sys::Status::napi_ok {
+            // SAFETY: a call that fails leaves the finalizer alone.
+            drop(unsafe { Box::from_raw(owner) });
+        }
+        if status == sys::Status::napi_no_external_buffers_allowed {
+            return Ok(None);
+        }
+        check(status)?;
+        let kind = sys::TypedarrayType::float64_array;
+        // SAFETY: the buffer is as long as there are words, of eight bytes each.
+        check(unsafe { sys::napi_create_typedarray(self.env, kind, words.len(), buffer, 0, &raw mut out) })?;
+        Ok(Some(out))
+    }
+
+    /// The numbers in a `Float64Array`. They are valid until JavaScript runs again.
+    fn numbers(&self, place: usize) -> Result<&[f64], Failure> {
+        let (mut kind, mut len, mut data) = (-1, 0, ptr::null_mut());
+        // SAFETY: `env` and the argument are those of the running callback; what is not asked for may be null.
+        let status = unsafe {
+            let (none, unset) = (ptr::null_mut(), ptr::null_mut());
+            let array = self.arguments[place];
+            sys::napi_get_typedarray_info(
+                self.env,
+                array,
+                &raw mut kind,
+                &raw mut len,
+                &raw mut data,
+                none,
+                unset,
+            )
+        };
+        if status != sys::Status::napi_ok || kind != sys::TypedarrayType::float64_array {
+            return Err(Failure::wrong_type("a Float64Array is expected"));
+        }
+        if len == 0 || data.is_null() {
+            return Ok(&[]);
+        }
+        // SAFETY: Node-API gave `len` numbers at `data`, aligned for them; no script runs meanwhile.
+        Ok(unsafe { slice::from_raw_parts(data.cast(), len) })
+    }
+
+    fn report(&self, sighting: &Sighting, size: usize) {
+        let [high, low] = [sighting.hash >> 32, sighting.hash & u64::from(u32::MAX)];
+        let margin = as_double(pulse::MARGIN_MS);
+        let numbers = [
+            f64::from(sighting.cell),
+            sighting.version,
+            sighting.invalidation,
+            sighting.fresh_until - margin,
+            sighting.written,
+            as_double(high),
+            as_double(low),
+            as_double(size as u64),
+        ];
+        for (word, number) in self.environment.report.iter().zip(numbers) {
+            word.store(number.to_bits(), Ordering::Relaxed);
+        }
+    }
+}
+
+callbacks! {
+    /// `near(cache)`: `[versions, time, report]`, three `Float64Array`s: the numbers that stand for keys, with that
+    /// of the last invalidation in front; the ms of this moment, infinite while nobody needs them; and where
+    /// `getNear` reports. `undefined` where the runtime does not allow it.
+    "near" near(call: 1) {
+        let board = call.environment.with(call.cache()?, |open| Ok(Arc::clone(open.cache.board())))?;
+        let versions = call.view(board.words(), Owner::Board(Arc::clone(&board)))?;
+        let time = call.view(slice::from_ref(pulse::word()), Owner::Process)?;
+        let report = &call.environment.report;
+        let report = call.view(&report[..], Owner::Report(Arc::clone(report)))?;
+        let (Some(versions), Some(time), Some(report)) = (versions, time, report) else {
+            return call.undefined();
+        };
+        let out = call.array(3)?;
+        set_element(call.env, out, 0, versions)?;
+        set_element(call.env, out, 1, time)?;
+        set_element(call.env, out, 2, report)?;
+        Ok(out)
+    }
+
+    /// `getNear(cache, key, written)`: as `get`, with a report; `null` if the value is still that of the write of
+    /// this number.
+    "getNear" get_near(call: 3) {
+        let known = call.number(2)?;
+        let Some((entry, sighting)) = call.keyed(|open, key| Ok(open.cache.get_sighted(key)))? else {
+            return call.undefined();
+        };
+        call.report(&sighting, entry.value().len());
+        #[expect(clippy::float_cmp, reason = "both are whole numbers")]
+        if sighting.written == known {
+            return call.null();
+        }
+        value_to_js(call.env, &entry)
+    }
+
+    /// `touch(cache, touched, count, hits)`: counts `hits` reads of copies, and makes their entries the most recently
+    /// used ones: `count` times three numbers, as reported: both halves of the hash, and the write.
+    "touch" touch(call: 4) {
+        let numbers = call.numbers(1)?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
+        let (count, hits) = (call.number(2)? as usize, call.number(3)? as u64);
+        call.environment.with(call.cache()?, |open| {
+            open.cache.count_hits(hits);
+            for touched in numbers.chunks_exact(3).take(count) {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
+                let [high, low, written] = [touched[0] as u64, touched[1] as u64, touched[2] as u64];
+                open.cache.touch(high << 32 | low, written);
+            }
+            Ok(())
+        })?;
+        call.undefined()
+    }
+}

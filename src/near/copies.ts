@@ -1,0 +1,291 @@
+import type { Stored } from '../engine/engine.js'
+import { freezeDeep } from './freeze.js'
+import { DEFAULT_NEAR_MAX, DEFAULT_NEAR_SIZE, type Decode, type Near, type NearOptions } from './near.js'
+
+/** What the native engine lends to a thread that keeps copies. */
+export interface NearMemory {
+  /** The number of the last invalidation, then one for each group of keys: that of the last change in it. */
+  readonly versions: Float64Array
+  /** The ms of this moment, as deadlines are given; `Infinity` while it is not known. */
+  readonly time: Float64Array
+  /** Where {@link NearEngine.getNear} reports. */
+  readonly report: Float64Array
+}
+
+/** The part of the native engine that copies are made from. */
+export interface NearEngine {
+  /** As `get`, with a report; `null` if the value is still that of the write of this number. */
+  getNear(key: string, written: number): Stored | null | undefined
+  peek(key: string): Stored | undefined
+  /** Counts hits, and counts entries as used: three numbers each, the hash's halves and the write. */
+  touch(touched: Float64Array, count: number, hits: number): void
+}
+
+/** Numbers that are kept of each copy, in the order of the report. */
+const PLACE = 8
+/** Where in `versions` the number of the key's group is. */
+const CELL = 0
+/** That number, when the value was read. */
+const VERSION = 1
+/** The number of the last invalidation, when the value was read. */
+const INVALIDATION = 2
+/** The ms up to which the copy may be used without a look at the clock. */
+const LIMIT = 3
+/** The number of the write that the value is of. */
+const WRITTEN = 4
+/** The halves of the key's hash. */
+const HIGH = 5
+const LOW = 6
+/** The bytes of the value as stored. */
+const SIZE = 7
+
+/** Read since it was last reported. */
+const PENDING = 1
+/** Read since the hand of the clock last passed. */
+const RECENT = 2
+
+/** Ms from the first read that is not reported to the report. */
+const REPORT_AFTER = 100
+/** Entries of one call of `touch`. */
+const BATCH = 512
+/** No number of a write. */
+const NONE = -1
+
+/**
+ * Decoded values of one thread, each served as long as a read of the engine would return the same.
+ *
+ * That is so while three things hold: nothing was written to a key of its group, nothing was invalidated anywhere
+ * (else the engine is asked, which decodes nothing if the value is the same), and its time is not nearly up. All
+ * three are loads from memory that the engine writes from whatever thread. When there are too many copies, one
+ * goes that was not read lately (CLOCK, F. J. Corbató, 1968).
+ */
+export class NearCopies<V> implements Near<V> {
+  readonly #engine: NearEngine
+  readonly #decode: Decode<V>
+  readonly #versions: Float64Array
+  readonly #time: Float64Array
+  readonly #report: Float64Array
+  readonly #max: number
+  readonly #maxSize: number
+  /** Reads that may stay unreported when the engine is about to choose what to evict. */
+  readonly #lag: number
+  /** The place of each key's copy. */
+  readonly #places = new Map<string, number>()
+  /** By place. */
+  #numbers = new Float64Array(0)
+  #flags = new Uint8Array(0)
+  #values: (V | undefined)[] = []
+  #keys: (string | undefined)[] = []
+  /** Places without a copy. */
+  #free: number[] = []
+  #bytes = 0
+  #hand = 0
+  #hits = 0
+  /** Places of copies read since the last report, in the order of their first read. */
+  #pending: number[] = []
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(
+    engine: NearEngine,
+    { versions, time, report }: NearMemory,
+    decode: Decode<V>,
+    { max, maxSize }: NearOptions,
+    /** The most entries of the cache. */
+    entries: number,
+  ) {
+    this.#engine = engine
+    this.#decode = decode
+    this.#versions = versions
+    this.#time = time
+    this.#report = report
+    this.#max = Math.min(max ?? DEFAULT_NEAR_MAX, entries)
+    this.#maxSize = maxSize ?? DEFAULT_NEAR_SIZE
+    this.#lag = Math.min(2_048, Math.max(1, Math.floor(Math.min(entries, 2 ** 31) / 64)))
+  }
+
+  get(key: string): V | undefined {
+    const place = this.#places.get(key)
+    if (place !== undefined && this.#holds(place)) {
+      this.#hits++
+      if (((this.#flags[place] as number) & PENDING) === 0) this.#enter(place)
+      return this.#values[place]
+    }
+    return this.#read(key, place)
+  }
+
+  peek(key: string): V | undefined {
+    const place = this.#places.get(key)
+    if (place !== undefined && this.#holds(place)) return this.#values[place]
+    const stored = this.#engine.peek(key)
+    if (stored === undefined) return undefined
+    const value = this.#decode(stored)
+    freezeDeep(value)
+    return value
+  }
+
+  /** Whether a read of the engine would return what the copy was made of. */
+  #holds(place: number): boolean {
+    const numbers = this.#numbers
+    const at = place * PLACE
+    if (this.#versions[numbers[at + CELL] as number] !== numbers[at + VERSION]) return false
+    if (this.#versions[0] !== numbers[at + INVALIDATION]) return false
+    const limit = numbers[at + LIMIT] as number
+    return limit === Infinity || (this.#time[0] as number) < limit
+  }
+
+  /** Notes that a copy was read for the first time since the last report. */
+  #enter(place: number): void {
+    this.#flags[place] = PENDING | RECENT
+    this.#pending.push(place)
+    // Unreferenced: a report keeps no process alive.
+    this.#timer ??= setTimeout(() => this.#onTimer(), REPORT_AFTER).unref()
+  }
+
+  #onTimer(): void {
+    this.#timer = undefined
+    this.flush()
+  }
+
+  /** Reads from the engine, and keeps what it finds. */
+  #read(key: string, place: number | undefined): V | undefined {
+    this.beforeWrite()
+    const known = place === undefined ? NONE : (this.#numbers[place * PLACE + WRITTEN] as number)
+    const stored = this.#engine.getNear(key, known)
+    if (stored === null) {
+      this.#note(place as number)
+      return this.#values[place as number]
+    }
+    const value = stored === undefined ? undefined : this.#decode(stored)
+    // Bytes cannot be frozen, and some of what the v8 serializer makes cannot.
+    const keep =
+      typeof stored === 'string' ? freezeDeep(value) : stored !== undefined && this.#isFrozen(value)
+    const size = this.#report[SIZE] as number
+    if (keep && size <= this.#maxSize) {
+      this.#keep(key, place, value as V)
+    } else if (place !== undefined) {
+      this.#drop(place)
+    }
+    return value
+  }
+
+  #isFrozen(value: V | undefined): boolean {
+    return !(value instanceof Uint8Array) && freezeDeep(value)
+  }
+
+  /** Takes over what was reported of the copy in a place. */
+  #note(place: number): void {
+    const at = place * PLACE
+    this.#bytes += (this.#report[SIZE] as number) - (this.#numbers[at + SIZE] as number)
+    for (let number = 0; number < PLACE; number++) {
+      this.#numbers[at + number] = this.#report[number] as number
+    }
+  }
+
+  #keep(key: string, known: number | undefined, value: V): void {
+    const place = known ?? this.#take(key)
+    this.#values[place] = value
+    this.#note(place)
+    this.#flags[place] = (this.#flags[place] as number) | RECENT
+    while (this.#bytes > this.#maxSize) this.#evict(place)
+  }
+
+  /** An empty place, which is the key's from now on. */
+  #take(key: string): number {
+    if (this.#free.length === 0) {
+      if (this.#keys.length < this.#max) this.#grow()
+      else this.#evict()
+    }
+    const place = this.#free.pop() as number
+    this.#places.set(key, place)
+    this.#keys[place] = key
+    return place
+  }
+
+  #grow(): void {
+    const before = this.#keys.length
+    const after = Math.min(this.#max, Math.max(64, 2 * before))
+    const numbers = new Float64Array(after * PLACE)
+    numbers.set(this.#numbers)
+    const flags = new Uint8Array(after)
+    flags.set(this.#flags)
+    this.#numbers = numbers
+    this.#flags = flags
+    for (let place = after - 1; place >= before; place--) this.#free.push(place)
+    for (let place = before; place < after; place++) {
+      this.#keys.push(undefined)
+      this.#values.push(undefined)
+    }
+  }
+
+  /** Drops a copy that was not read lately, and never the one in `except`. */
+  #evict(except = -1): void {
+    // Reads that are not reported yet name their places.
+    if (this.#pending.length > 0) this.flush()
+    for (;;) {
+      const place = this.#hand
+      this.#hand = (place + 1) % this.#keys.length
+      if (place === except || this.#keys[place] === undefined) continue
+      if (((this.#flags[place] as number) & RECENT) === 0) {
+        this.#drop(place)
+        return
+      }
+      this.#flags[place] = 0
+    }
+  }
+
+  #drop(place: number): void {
+    if (((this.#flags[place] as number) & PENDING) !== 0) this.flush()
+    this.#places.delete(this.#keys[place] as string)
+    this.#keys[place] = undefined
+    this.#values[place] = undefined
+    this.#flags[place] = 0
+    this.#bytes -= this.#numbers[place * PLACE + SIZE] as number
+    this.#numbers[place * PLACE + SIZE] = 0
+    this.#free.push(place)
+  }
+
+  beforeWrite(): void {
+    if (this.#pending.length >= this.#lag) this.flush()
+  }
+
+  flush(): void {
+    let hits = this.#hits
+    if (hits === 0) return
+    const pending = this.#pending
+    this.#hits = 0
+    this.#pending = []
+    const numbers = this.#numbers
+    const touched = new Float64Array(3 * Math.min(BATCH, pending.length))
+    for (let from = 0; from === 0 || from < pending.length; from += BATCH) {
+      const count = Math.min(BATCH, pending.length - from)
+      for (let entry = 0; entry < count; entry++) {
+        const place = pending[from + entry] as number
+        this.#flags[place] = (this.#flags[place] as number) & RECENT
+        touched[3 * entry] = numbers[place * PLACE + HIGH] as number
+        touched[3 * entry + 1] = numbers[place * PLACE + LOW] as number
+        touched[3 * entry + 2] = numbers[place * PLACE + WRITTEN] as number
+      }
+      this.#engine.touch(touched, count, hits)
+      hits = 0
+    }
+  }
+
+  clear(): void {
+    this.flush()
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#places.clear()
+    this.#numbers = new Float64Array(0)
+    this.#flags = new Uint8Array(0)
+    this.#values = []
+    this.#keys = []
+    this.#free = []
+    this.#bytes = 0
+    this.#hand = 0
+  }
+
+  /** How many copies are kept, and the bytes of them as they are stored. */
+  get kept(): { count: number; bytes: number } {
+    return { count: this.#places.size, bytes: this.#bytes }
+  }
+}

@@ -1,0 +1,29 @@
+import type { Stored } from '../engine/engine.js'
+
+/** How many decoded values a thread keeps. */
+export interface NearOptions {
+  /** The most values kept. Default: 16 384, or as many as the cache may hold, if that is less. */
+  max?: number
+  /** The most bytes that the values kept may have as they are stored; decoded they take several times as much. Default: 16 MiB. */
+  maxSize?: number
+}
+
+/** Reads of a cache that keep what they decode. All values are frozen, or private to the caller. */
+export interface Near<V> {
+  /** As `Engine.get`, decoded. */
+  get(key: string): V | undefined
+  /** As `Engine.peek`, decoded. */
+  peek(key: string): V | undefined
+  /** To be called before a write: what it evicts follows from the reads before it. */
+  beforeWrite(): void
+  /** Reports what was read to the engine. */
+  flush(): void
+  /** Lets go of everything kept. */
+  clear(): void
+}
+
+/** Makes a value of what is stored; a new one each time. */
+export type Decode<V> = (stored: Stored) => V
+
+export const DEFAULT_NEAR_MAX = 16_384
+export const DEFAULT_NEAR_SIZE = 16 * 2 ** 20
