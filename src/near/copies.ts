@@ -21,8 +21,11 @@ export interface NearEngine {
   touch(touched: Float64Array, count: number, hits: number): void
 }
 
-/** Numbers that are kept of each copy, in the order of the report. */
-const PLACE = 8
+// What is kept of each copy, in the order of the report. The first half is looked at by every hit, the second by none,
+// so they lie apart.
+
+/** Numbers in each half. */
+const HALF = 4
 /** Where in `versions` the number of the key's group is. */
 const CELL = 0
 /** That number, when the value was read. */
@@ -31,13 +34,13 @@ const VERSION = 1
 const INVALIDATION = 2
 /** The ms up to which the copy may be used without a look at the clock. */
 const LIMIT = 3
-/** The number of the write that the value is of. */
-const WRITTEN = 4
-/** The halves of the key's hash. */
-const HIGH = 5
-const LOW = 6
-/** The bytes of the value as stored. */
-const SIZE = 7
+/** In the second half: the number of the write that the value is of, */
+const WRITTEN = 0
+/** the halves of the key's hash, */
+const HIGH = 1
+const LOW = 2
+/** and the bytes of the value as stored. */
+const SIZE = 3
 
 /** Read since it was last reported. */
 const PENDING = 1
@@ -71,8 +74,9 @@ export class NearCopies<V> implements Near<V> {
   readonly #lag: number
   /** The place of each key's copy. */
   readonly #places = new Map<string, number>()
-  /** By place. */
-  #numbers = new Float64Array(0)
+  /** By place: the first half of the numbers, and the second. */
+  #checks = new Float64Array(0)
+  #facts = new Float64Array(0)
   #flags = new Uint8Array(0)
   #values: (V | undefined)[] = []
   #keys: (string | undefined)[] = []
@@ -125,11 +129,11 @@ export class NearCopies<V> implements Near<V> {
 
   /** Whether a read of the engine would return what the copy was made of. */
   #holds(place: number): boolean {
-    const numbers = this.#numbers
-    const at = place * PLACE
-    if (this.#versions[numbers[at + CELL] as number] !== numbers[at + VERSION]) return false
-    if (this.#versions[0] !== numbers[at + INVALIDATION]) return false
-    const limit = numbers[at + LIMIT] as number
+    const checks = this.#checks
+    const at = place * HALF
+    if (this.#versions[checks[at + CELL] as number] !== checks[at + VERSION]) return false
+    if (this.#versions[0] !== checks[at + INVALIDATION]) return false
+    const limit = checks[at + LIMIT] as number
     return limit === Infinity || (this.#time[0] as number) < limit
   }
 
@@ -149,7 +153,7 @@ export class NearCopies<V> implements Near<V> {
   /** Reads from the engine, and keeps what it finds. */
   #read(key: string, place: number | undefined): V | undefined {
     this.beforeWrite()
-    const known = place === undefined ? NONE : (this.#numbers[place * PLACE + WRITTEN] as number)
+    const known = place === undefined ? NONE : (this.#facts[place * HALF + WRITTEN] as number)
     const stored = this.#engine.getNear(key, known)
     if (stored === null) {
       this.#note(place as number)
@@ -159,7 +163,7 @@ export class NearCopies<V> implements Near<V> {
     // Bytes cannot be frozen, and some of what the v8 serializer makes cannot.
     const keep =
       typeof stored === 'string' ? freezeDeep(value) : stored !== undefined && this.#isFrozen(value)
-    const size = this.#report[SIZE] as number
+    const size = this.#report[HALF + SIZE] as number
     if (keep && size <= this.#maxSize) {
       this.#keep(key, place, value as V)
     } else if (place !== undefined) {
@@ -174,10 +178,11 @@ export class NearCopies<V> implements Near<V> {
 
   /** Takes over what was reported of the copy in a place. */
   #note(place: number): void {
-    const at = place * PLACE
-    this.#bytes += (this.#report[SIZE] as number) - (this.#numbers[at + SIZE] as number)
-    for (let number = 0; number < PLACE; number++) {
-      this.#numbers[at + number] = this.#report[number] as number
+    const at = place * HALF
+    this.#bytes += (this.#report[HALF + SIZE] as number) - (this.#facts[at + SIZE] as number)
+    for (let number = 0; number < HALF; number++) {
+      this.#checks[at + number] = this.#report[number] as number
+      this.#facts[at + number] = this.#report[HALF + number] as number
     }
   }
 
@@ -204,11 +209,14 @@ export class NearCopies<V> implements Near<V> {
   #grow(): void {
     const before = this.#keys.length
     const after = Math.min(this.#max, Math.max(64, 2 * before))
-    const numbers = new Float64Array(after * PLACE)
-    numbers.set(this.#numbers)
+    const checks = new Float64Array(after * HALF)
+    checks.set(this.#checks)
+    const facts = new Float64Array(after * HALF)
+    facts.set(this.#facts)
     const flags = new Uint8Array(after)
     flags.set(this.#flags)
-    this.#numbers = numbers
+    this.#checks = checks
+    this.#facts = facts
     this.#flags = flags
     for (let place = after - 1; place >= before; place--) this.#free.push(place)
     for (let place = before; place < after; place++) {
@@ -239,8 +247,8 @@ export class NearCopies<V> implements Near<V> {
     this.#keys[place] = undefined
     this.#values[place] = undefined
     this.#flags[place] = 0
-    this.#bytes -= this.#numbers[place * PLACE + SIZE] as number
-    this.#numbers[place * PLACE + SIZE] = 0
+    this.#bytes -= this.#facts[place * HALF + SIZE] as number
+    this.#facts[place * HALF + SIZE] = 0
     this.#free.push(place)
   }
 
@@ -254,16 +262,16 @@ export class NearCopies<V> implements Near<V> {
     const pending = this.#pending
     this.#hits = 0
     this.#pending = []
-    const numbers = this.#numbers
+    const facts = this.#facts
     const touched = new Float64Array(3 * Math.min(BATCH, pending.length))
     for (let from = 0; from === 0 || from < pending.length; from += BATCH) {
       const count = Math.min(BATCH, pending.length - from)
       for (let entry = 0; entry < count; entry++) {
         const place = pending[from + entry] as number
         this.#flags[place] = (this.#flags[place] as number) & RECENT
-        touched[3 * entry] = numbers[place * PLACE + HIGH] as number
-        touched[3 * entry + 1] = numbers[place * PLACE + LOW] as number
-        touched[3 * entry + 2] = numbers[place * PLACE + WRITTEN] as number
+        touched[3 * entry] = facts[place * HALF + HIGH] as number
+        touched[3 * entry + 1] = facts[place * HALF + LOW] as number
+        touched[3 * entry + 2] = facts[place * HALF + WRITTEN] as number
       }
       this.#engine.touch(touched, count, hits)
       hits = 0
@@ -275,7 +283,8 @@ export class NearCopies<V> implements Near<V> {
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#places.clear()
-    this.#numbers = new Float64Array(0)
+    this.#checks = new Float64Array(0)
+    this.#facts = new Float64Array(0)
     this.#flags = new Uint8Array(0)
     this.#values = []
     this.#keys = []

@@ -17,6 +17,9 @@ use crate::sync::{AtomicU64, Mutex, Ordering};
 /// Stripes of each table of a large cache (512 KiB a table, of which only touched pages are resident).
 const MAX_STRIPES: usize = 1 << 16;
 const MIN_STRIPES: usize = 1 << 10;
+/// Words of the board: 128 KiB, little enough to stay in a processor's cache beside what is read with it. Keys
+/// that share one only cost each other's copies a call that decodes nothing.
+const MAX_CELLS: usize = 1 << 14;
 
 /// A fence that lies further back than this says nothing any more; entries keep the distance in 32 bits.
 const MOST_CHANGES: u64 = 1 << 31;
@@ -50,7 +53,7 @@ impl Versions {
             sequence: CachePadded::new(AtomicU64::new(0)),
             keys: table(),
             tags: table(),
-            board: Arc::new(Board::new(stripes)),
+            board: Arc::new(Board::new(stripes.min(MAX_CELLS))),
             cleared: AtomicU64::new(0),
             invalidating: Mutex::new(()),
         }
