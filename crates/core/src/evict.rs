@@ -8,6 +8,7 @@ use crate::lanes::Lane;
 use crate::options::Policy;
 use crate::stats::Event;
 use crate::stripe::{Queue, Stripe, Stripes, Victim};
+use crate::sync::yield_now;
 
 /// Entries that one eviction may place again because they were used. Without a limit, the first eviction
 /// after every entry was used would have to visit them all.
@@ -47,7 +48,7 @@ impl<C: Clock> Cache<C> {
     pub(crate) fn evict(&self, bound: Bound, now: u64, room: &mut Room<'_>) {
         if !self.evict_expired(now, room) && !self.evict_by_policy(bound, now, room) {
             room.release();
-            std::thread::yield_now();
+            yield_now();
         }
     }
 

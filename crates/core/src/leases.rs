@@ -7,9 +7,8 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
-
 use crate::Key;
+use crate::sync::Mutex;
 
 const SHARDS: usize = 16;
 

@@ -8,7 +8,6 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
-use parking_lot::{Mutex, MutexGuard};
 
 use crate::cache::charge;
 use crate::entry::{EntryRef, NEVER};
@@ -16,6 +15,7 @@ use crate::options::Policy;
 use crate::recency::Recency;
 use crate::s3fifo::S3Fifo;
 use crate::slab::Slab;
+use crate::sync::{Mutex, MutexGuard};
 use crate::wheel::{Step, Wheel};
 
 /// Stripes of a cache: enough to keep several writers apart.

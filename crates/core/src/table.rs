@@ -6,7 +6,7 @@
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use dashmap::{DashMap, SharedValue};
+use dashmap::SharedValue;
 use foldhash::quality::RandomState;
 
 use crate::Key;
@@ -40,9 +40,14 @@ fn hash_key(key: Key<'_>, state: &mut impl Hasher) {
     state.write_u8(key.domain);
 }
 
+#[cfg(not(shuttle))]
+type Map = dashmap::DashMap<EntryRef, (), RandomState>;
+#[cfg(shuttle)]
+use explored::Map;
+
 /// Entries by key. The caller hashes once, with [`Table::hash`], and passes the hash on.
 pub(crate) struct Table {
-    map: DashMap<EntryRef, (), RandomState>,
+    map: Map,
     /// Is told of each change while the key is locked.
     board: Arc<Board>,
 }
@@ -51,7 +56,7 @@ impl Table {
     /// A table that suits up to `max` entries.
     pub(crate) fn new(max: usize, board: Arc<Board>) -> Self {
         let shards = max.div_ceil(SHARD_LEN).next_power_of_two().clamp(MIN_SHARDS, MAX_SHARDS);
-        Self { map: DashMap::with_hasher_and_shard_amount(RandomState::default(), shards), board }
+        Self { map: Map::with_hasher_and_shard_amount(RandomState::default(), shards), board }
     }
 
     pub(crate) fn hash(&self, key: Key<'_>) -> u64 {
@@ -145,5 +150,83 @@ impl Table {
     #[cfg(any(test, feature = "validate"))]
     pub(crate) fn count(&self) -> usize {
         self.map.len()
+    }
+}
+
+/// The part of `DashMap`'s face that is used here, on locks that `shuttle` knows.
+#[cfg(shuttle)]
+mod explored {
+    use dashmap::SharedValue;
+    use foldhash::quality::RandomState;
+    use shuttle::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+    use crate::entry::EntryRef;
+
+    type Item = (EntryRef, SharedValue<()>);
+
+    #[derive(Default)]
+    pub(super) struct Shard(Vec<(u64, Item)>);
+
+    impl Shard {
+        fn place(&self, hash: u64, is: impl Fn(&Item) -> bool) -> Option<usize> {
+            self.0.iter().position(|(other, item)| *other == hash && is(item))
+        }
+
+        pub(super) fn get(&self, hash: u64, is: impl Fn(&Item) -> bool) -> Option<&Item> {
+            self.place(hash, is).map(|place| &self.0[place].1)
+        }
+
+        pub(super) fn get_mut(&mut self, hash: u64, is: impl Fn(&Item) -> bool) -> Option<&mut Item> {
+            self.place(hash, is).map(|place| &mut self.0[place].1)
+        }
+
+        pub(super) fn insert(&mut self, hash: u64, item: Item, _hash: impl Fn(&Item) -> u64) {
+            self.0.push((hash, item));
+        }
+
+        pub(super) fn remove_entry(&mut self, hash: u64, is: impl Fn(&Item) -> bool) -> Option<Item> {
+            self.place(hash, is).map(|place| self.0.swap_remove(place).1)
+        }
+    }
+
+    #[derive(Default)]
+    pub(super) struct Lock(RwLock<Shard>);
+
+    impl Lock {
+        pub(super) fn read(&self) -> RwLockReadGuard<'_, Shard> {
+            self.0.read().unwrap()
+        }
+
+        pub(super) fn write(&self) -> RwLockWriteGuard<'_, Shard> {
+            self.0.write().unwrap()
+        }
+    }
+
+    pub(super) struct Map {
+        hasher: RandomState,
+        shards: Box<[Lock]>,
+    }
+
+    impl Map {
+        /// Few shards, so that keys meet.
+        pub(super) fn with_hasher_and_shard_amount(hasher: RandomState, _shards: usize) -> Self {
+            Self { hasher, shards: (0..2).map(|_| Lock::default()).collect() }
+        }
+
+        pub(super) fn hasher(&self) -> &RandomState {
+            &self.hasher
+        }
+
+        pub(super) fn shards(&self) -> &[Lock] {
+            &self.shards
+        }
+
+        pub(super) fn determine_shard(&self, hash: usize) -> usize {
+            hash % self.shards.len()
+        }
+
+        pub(super) fn len(&self) -> usize {
+            self.shards.iter().map(|shard| shard.read().0.len()).sum()
+        }
     }
 }

@@ -140,3 +140,121 @@ impl Versions {
             || tags.iter().all(|&tag| self.tags[tag as usize].load(Ordering::SeqCst) <= fence)
     }
 }
+
+#[cfg(all(test, loom))]
+mod tests {
+    use loom::sync::atomic::{AtomicBool, AtomicU64};
+    use loom::sync::{Arc, Mutex};
+    use loom::thread;
+
+    use super::*;
+    use crate::near::Sighting;
+
+    fn versions() -> Arc<Versions> {
+        Arc::new(Versions::with_stripes(1))
+    }
+
+    /// A load that began before an invalidation returned is not served after it, whenever it is stored.
+    #[test]
+    fn what_was_loaded_before_an_invalidation_is_not_read_after_it() {
+        loom::model(|| {
+            let (versions, truth) = (versions(), Arc::new(AtomicU64::new(0)));
+            let changer = {
+                let (versions, truth) = (Arc::clone(&versions), Arc::clone(&truth));
+                thread::spawn(move || {
+                    truth.store(1, Ordering::SeqCst);
+                    versions.invalidate_tag(0);
+                })
+            };
+            let fence = versions.now();
+            let loaded = truth.load(Ordering::SeqCst);
+            let stored = versions.permits(fence, 0, None, &[0]);
+            changer.join().unwrap();
+            let readable = stored && versions.tags_unchanged(fence, &[0]);
+            assert!(!(readable && loaded == 0));
+        });
+    }
+
+    /// The same for the removal of a key, under the lock of its stripe.
+    #[test]
+    fn what_was_loaded_before_a_removal_is_not_stored_after_it() {
+        loom::model(|| {
+            let (versions, truth) = (versions(), Arc::new(AtomicU64::new(0)));
+            let stripe = Arc::new(Mutex::new(None));
+            let changer = {
+                let (versions, truth, stripe) =
+                    (Arc::clone(&versions), Arc::clone(&truth), Arc::clone(&stripe));
+                thread::spawn(move || {
+                    truth.store(1, Ordering::SeqCst);
+                    let mut stripe = stripe.lock().unwrap();
+                    versions.remove_key(0);
+                    *stripe = None;
+                })
+            };
+            let fence = versions.now();
+            let loaded = truth.load(Ordering::SeqCst);
+            {
+                let mut stripe = stripe.lock().unwrap();
+                if versions.permits(fence, 0, None, &[]) {
+                    *stripe = Some(loaded);
+                }
+            }
+            changer.join().unwrap();
+            assert_ne!(*stripe.lock().unwrap(), Some(0));
+        });
+    }
+
+    /// A copy is not served once an invalidation returned, nor once anybody has seen it.
+    #[test]
+    fn a_copy_does_not_outlive_an_invalidation_that_somebody_saw() {
+        loom::model(|| {
+            let (versions, done) = (versions(), Arc::new(AtomicBool::new(false)));
+            let changer = {
+                let (versions, done) = (Arc::clone(&versions), Arc::clone(&done));
+                thread::spawn(move || {
+                    versions.invalidate_tag(0);
+                    done.store(true, Ordering::Release);
+                })
+            };
+            // An entry stored at the beginning, read and copied.
+            let sighting = Sighting::of_invalidation(versions.board().invalidation());
+            let copied = versions.tags_unchanged(0, &[0]);
+            let was_done = done.load(Ordering::Acquire);
+            let gone = !versions.tags_unchanged(0, &[0]);
+            #[expect(clippy::float_cmp, reason = "the comparison that readers of copies make")]
+            let served = copied && f64::from_bits(versions.board().invalidation()) == sighting;
+            assert!(!(served && (was_done || gone)));
+            changer.join().unwrap();
+        });
+    }
+
+    /// A copy that was made under the lock of its key is not served after a write of it returned.
+    #[test]
+    fn a_copy_does_not_outlive_a_write() {
+        loom::model(|| {
+            let (versions, done) = (versions(), Arc::new(AtomicBool::new(false)));
+            let shard = Arc::new(Mutex::new(0));
+            let writer = {
+                let (versions, done, shard) = (Arc::clone(&versions), Arc::clone(&done), Arc::clone(&shard));
+                thread::spawn(move || {
+                    let written = versions.write();
+                    {
+                        let mut value = shard.lock().unwrap();
+                        versions.board().wrote(0, written);
+                        *value = 1;
+                    }
+                    done.store(true, Ordering::Release);
+                })
+            };
+            let (copy, version) = {
+                let value = shard.lock().unwrap();
+                (*value, versions.board().version(0))
+            };
+            let was_done = done.load(Ordering::Acquire);
+            let seen = *shard.lock().unwrap();
+            let served = versions.board().version(0) == version;
+            assert!(!(served && copy == 0 && (was_done || seen == 1)));
+            writer.join().unwrap();
+        });
+    }
+}
