@@ -414,6 +414,20 @@ impl EntryRef {
         }
     }
 
+    /// Asks for the header and the key to be brought into the processor's cache, for a use soon to come.
+    pub(crate) fn prefetch(&self) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let start = self.0.as_ptr().cast::<i8>().cast_const();
+            // SAFETY: a prefetch reads nothing that the program could see, from whatever address.
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T0>(start);
+                _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(64));
+            }
+        }
+    }
+
     /// The ms from its insertion to the end of its TTL, to a thousandth, and at most 69 years.
     pub(crate) fn ttl(&self) -> u64 {
         unpack_ttl(self.header().written.load(Ordering::Relaxed) >> SEQUENCE_BITS)

@@ -142,6 +142,12 @@ impl Recency {
         }
     }
 
+    /// The slot behind that which [`Recency::oldest`] has just shown, unless it lies in another run.
+    pub(crate) fn next_oldest(&self) -> Option<u32> {
+        let items = &self.runs.front()?.items;
+        Some(items.get(items.len().checked_sub(2)?)?.slot)
+    }
+
     /// Takes out what [`Recency::oldest`] has just shown.
     pub(crate) fn take_oldest(&mut self) {
         if let Some(head) = self.runs.front_mut() {

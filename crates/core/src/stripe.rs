@@ -240,7 +240,14 @@ impl Stripe {
                     order.main.take_oldest();
                     order.main.place(tick(), slot);
                 }
-                _ => return Victim::Found(slot),
+                _ => {
+                    // The next eviction would wait for it longer than for anything else.
+                    let next = self.order.queue(queue).and_then(Recency::next_oldest);
+                    if let Some(next) = next.and_then(|slot| self.slots[slot as usize].as_ref()) {
+                        next.prefetch();
+                    }
+                    return Victim::Found(slot);
+                }
             }
             *put_backs -= 1;
         }
