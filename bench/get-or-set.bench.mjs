@@ -2,11 +2,15 @@
 
 import assert from 'node:assert/strict'
 import { Cache } from 'sark-cache'
-import { interleave } from './lib/interleave.mjs'
-import { digits, printTable } from './lib/table.mjs'
+import { requireNativeEngine } from './lib/contenders.mjs'
+import { differences, interleave } from './lib/interleave.mjs'
+import { scaled } from './lib/quick.mjs'
+import { figuresOf, writeReport } from './lib/report.mjs'
+import { digits, printTable, printTimings } from './lib/table.mjs'
 import { askedKeys, RESIDENT, residentKeys, residentValues } from './lib/workload.mjs'
 
-const OPS = 10_000
+requireNativeEngine()
+const OPS = scaled(10_000, 1_000)
 const TTL = 600_000
 const options = { tags: ['user', 'resource'], ttl: TTL }
 
@@ -46,40 +50,37 @@ const hits = [
   },
 ]
 
-const columns = (baseline) => ['', 'ns/op', 'p25', 'p75', `x ${baseline}`]
-const cells = ({ name, median, p25, p75, ratio }) => [name, ...[median, p25, p75, ratio].map(digits)]
-
 const timings = await interleave(
   hits.map((hit) => ({ ...hit, ops: OPS })),
   { baseline: 'await get' },
 )
-printTable('a hit', columns('await get'), timings.map(cells))
-const [, awaited, fenced] = timings.map(({ median }) => median)
-console.log(`\ngetOrSet takes ${(fenced - awaited).toFixed(0)} ns more than an awaited get.`)
+printTimings('a hit', 'await get', timings)
+const [, awaited, fenced] = timings.map(({ times }) => times)
+const more = differences(/** @type {number[]} */ (fenced), /** @type {number[]} */ (awaited))
+console.log(`\ngetOrSet takes ${digits(more.median)} ns more than an awaited get.`)
 cache.close()
 
-const sizes = [1_000, 100_000, 1_000_000]
+const sizes = [1_000, scaled(100_000, 5_000), scaled(1_000_000, 10_000)]
 const filled = sizes.map((entries) => {
   const store = new Cache({ max: entries })
   for (let at = 0; at < entries; at++) store.set(`key ${at}`, at, { tags: [`tag ${at % 100}`], ttl: TTL })
   return { entries, store }
 })
-printTable(
+const invalidations = await interleave(
+  filled.map(({ entries, store }) => ({
+    name: `${entries}`,
+    ops: OPS,
+    run: () => {
+      for (let op = 0; op < OPS; op++) store.invalidateTag(`tag ${op % 100}`)
+      return store.size
+    },
+  })),
+  { baseline: `${sizes[0]}` },
+)
+printTimings(
   'invalidateTag, by the number of entries (a hundredth of them carries each tag)',
-  columns(`${sizes[0]}`),
-  (
-    await interleave(
-      filled.map(({ entries, store }) => ({
-        name: `${entries}`,
-        ops: OPS,
-        run: () => {
-          for (let op = 0; op < OPS; op++) store.invalidateTag(`tag ${op % 100}`)
-          return store.size
-        },
-      })),
-      { baseline: `${sizes[0]}` },
-    )
-  ).map(cells),
+  `${sizes[0]}`,
+  invalidations,
 )
 for (const { store } of filled) store.close()
 
@@ -95,3 +96,23 @@ printTable(
   ['tags', 'bytes', 'more'],
   charged.map(({ tags, bytes }) => [`${tags}`, `${bytes}`, `${bytes - charged[0].bytes}`]),
 )
+
+/** @param {readonly import('./lib/interleave.mjs').Timing[]} of */
+const bars = (of) => of.map(({ name, median, p25, p75 }) => ({ name, value: median, low: p25, high: p75 }))
+
+writeReport({
+  name: 'get-or-set',
+  question: 'What does getOrSet cost on a hit, and an invalidation?',
+  packages: [],
+  results: {
+    unit: 'ns/op',
+    hit: figuresOf(timings),
+    getOrSetMoreThanAwaitedGet: more,
+    invalidateTagByEntries: figuresOf(invalidations),
+    bytesByTags: charged,
+  },
+  panels: [
+    { kind: 'bars', title: 'a hit: ns, median and p25 to p75', bars: bars(timings) },
+    { kind: 'bars', title: 'invalidateTag by entries: ns, median and p25 to p75', bars: bars(invalidations) },
+  ],
+})

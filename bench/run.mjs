@@ -1,5 +1,9 @@
-// npm run bench [-- name ...]: runs the named benchmarks, or all, each in a process of its own, so that
-// neither V8's type feedback nor the heap of one question bears on the next.
+// npm run bench [-- [--quick] name ...]: runs the named benchmarks, or all, each in a process of its own, so
+// that neither V8's type feedback nor the heap of one question bears on the next. Each writes its figures to
+// bench/results/NAME.json and draws them in NAME.svg.
+//
+// --quick, which sets SARK_BENCH_QUICK=1, makes each as short as it can be, to see that it works. The figures
+// mean nothing then, and go to target/bench.
 
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
@@ -13,7 +17,9 @@ const known = readdirSync(new URL('.', import.meta.url))
   .map((file) => file.slice(0, -SUFFIX.length))
   .sort()
 
-const asked = process.argv.slice(2)
+const args = process.argv.slice(2)
+if (args.includes('--quick')) process.env.SARK_BENCH_QUICK = '1'
+const asked = args.filter((arg) => arg !== '--quick')
 const unknown = asked.filter((name) => !known.includes(name))
 if (unknown.length > 0) {
   console.error(`no benchmark named ${unknown.join(', ')}; there are: ${known.join(', ')}`)
@@ -40,7 +46,9 @@ for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) {
 const failed = []
 for (const name of asked.length > 0 ? asked : known) {
   console.log(`\n=== ${name} ===`)
+  const start = performance.now()
   if (!(await run(name))) failed.push(name)
+  console.log(`\n${name} took ${((performance.now() - start) / 1000).toFixed(0)} s.`)
   if (interrupted) process.exit(130)
 }
 if (failed.length > 0) {

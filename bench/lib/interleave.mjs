@@ -1,6 +1,7 @@
 // How candidates are compared: on a machine that others use too, times minutes apart cannot be. Candidates
 // take turns within each round, in an order drawn anew, and are compared round by round.
 
+import { scaled } from './quick.mjs'
 import { seeded, shuffle } from './random.mjs'
 
 /**
@@ -11,6 +12,16 @@ import { seeded, shuffle } from './random.mjs'
  * @property {number} ops Operations in one batch.
  * @property {(ops: number) => number | Promise<number>} run Does that many operations and returns a number
  *   that depends on the result of each, so that none can be optimized away.
+ * @property {() => void} [prepare] Called before each batch; its time does not count.
+ */
+
+/**
+ * The middle of many figures and the half of them that is nearest to it.
+ *
+ * @typedef {object} Spread
+ * @property {number} median
+ * @property {number} p25
+ * @property {number} p75
  */
 
 /**
@@ -21,7 +32,8 @@ import { seeded, shuffle } from './random.mjs'
  * @property {number} median
  * @property {number} p25
  * @property {number} p75
- * @property {number} ratio The median of what it took relative to the baseline in the same round.
+ * @property {Spread} ratio What it took relative to the baseline in the same round.
+ * @property {number[]} times Round by round.
  * @property {number} sum The sum of what `run` returned, warm-up included.
  * @property {number} ops The operations done, warm-up included.
  */
@@ -36,7 +48,7 @@ import { seeded, shuffle } from './random.mjs'
  * @param {number} [options.warmup] Rounds before the first that counts.
  * @returns {Promise<Timing[]>} In the order of `candidates`.
  */
-export async function interleave(candidates, { baseline, rounds = 60, warmup = 10 }) {
+export async function interleave(candidates, { baseline, rounds = scaled(60, 3), warmup = scaled(10, 1) }) {
   const lanes = candidates.map((candidate) => ({
     ...candidate,
     times: /** @type {number[]} */ ([]),
@@ -48,6 +60,7 @@ export async function interleave(candidates, { baseline, rounds = 60, warmup = 1
   const order = [...lanes]
   for (let round = -warmup; round < rounds; round++) {
     for (const lane of shuffle(order, random)) {
+      lane.prepare?.()
       const start = process.hrtime.bigint()
       const result = lane.run(lane.ops)
       // Awaiting what is no promise would add a turn of the microtask queue to a synchronous batch.
@@ -57,19 +70,43 @@ export async function interleave(candidates, { baseline, rounds = 60, warmup = 1
       if (round >= 0) lane.times.push(Number(end - start) / lane.ops)
     }
   }
-  return lanes.map(({ name, ops, times, sum }) => {
-    const sorted = Float64Array.from(times).sort()
-    const ratios = times.map((time, round) => time / /** @type {number} */ (base.times[round]))
-    return {
-      name,
-      median: quantile(sorted, 0.5),
-      p25: quantile(sorted, 0.25),
-      p75: quantile(sorted, 0.75),
-      ratio: quantile(Float64Array.from(ratios).sort(), 0.5),
-      sum,
-      ops: ops * (rounds + warmup),
-    }
-  })
+  return lanes.map((lane) => ({
+    name: lane.name,
+    ...spread(lane.times),
+    ratio: ratios(lane.times, base.times),
+    times: lane.times,
+    sum: lane.sum,
+    ops: lane.ops * (rounds + warmup),
+  }))
+}
+
+/**
+ * @param {ArrayLike<number>} figures
+ * @returns {Spread}
+ */
+export function spread(figures) {
+  const sorted = Float64Array.from(figures).sort()
+  return { median: quantile(sorted, 0.5), p25: quantile(sorted, 0.25), p75: quantile(sorted, 0.75) }
+}
+
+/**
+ * What `figures` are relative to `base`, round by round.
+ *
+ * @param {readonly number[]} figures
+ * @param {readonly number[]} base
+ */
+export function ratios(figures, base) {
+  return spread(figures.map((figure, round) => figure / /** @type {number} */ (base[round])))
+}
+
+/**
+ * What `figures` are above `base`, round by round.
+ *
+ * @param {readonly number[]} figures
+ * @param {readonly number[]} base
+ */
+export function differences(figures, base) {
+  return spread(figures.map((figure, round) => figure - /** @type {number} */ (base[round])))
 }
 
 /** The row of {@link latencies} for two readings of the clock with an empty call between them. */
@@ -97,7 +134,7 @@ const TIMER = 'timer alone'
  * @param {number} [options.warmup] Rounds before the first that counts.
  * @returns {Promise<Latency[]>} In the order of `candidates`, and the row {@link TIMER} last.
  */
-export async function latencies(candidates, { rounds = 100, warmup = 10 } = {}) {
+export async function latencies(candidates, { rounds = scaled(100, 3), warmup = scaled(10, 1) } = {}) {
   const most = Math.max(...candidates.map(({ ops }) => ops))
   const lanes = [...candidates, { name: TIMER, ops: most, run: () => 0 }].map((candidate) => ({
     ...candidate,
@@ -138,7 +175,7 @@ export async function latencies(candidates, { rounds = 100, warmup = 10 } = {}) 
  * @param {Float64Array} sorted
  * @param {number} part
  */
-function quantile(sorted, part) {
+export function quantile(sorted, part) {
   const place = part * (sorted.length - 1)
   const below = /** @type {number} */ (sorted[Math.floor(place)])
   const above = /** @type {number} */ (sorted[Math.ceil(place)])

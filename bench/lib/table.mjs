@@ -24,6 +24,24 @@ export function printTable(title, header, rows) {
 }
 
 /**
+ * A row for each candidate: what an operation took in ns, and how many times what the baseline took.
+ *
+ * @param {string} title
+ * @param {string} baseline
+ * @param {readonly import('./interleave.mjs').Timing[]} timings
+ */
+export function printTimings(title, baseline, timings) {
+  printTable(
+    title,
+    ['', 'ns/op', 'p25', 'p75', `x ${baseline}`, 'p25', 'p75'],
+    timings.map(({ name, median, p25, p75, ratio }) => [
+      name,
+      ...[median, p25, p75, ratio.median, ratio.p25, ratio.p75].map(digits),
+    ]),
+  )
+}
+
+/**
  * A number with three significant digits, or all the digits before the point if there are more.
  *
  * @param {number} value

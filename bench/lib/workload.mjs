@@ -85,5 +85,37 @@ export const missingKeys = picks.map((place) => /** @type {string} */ (absentKey
 /** Keys to be inserted. One that comes up again has been evicted long before: they are far more than fit. */
 export const newKeys = makeKeys('visitor', NEW_KEYS)
 
+/**
+ * Different keys, cheaper to make than {@link newKeys} where they are millions.
+ *
+ * @param {number} count
+ */
+export function manyKeys(count) {
+  const keys = Array.from(
+    { length: count },
+    (_, at) => `account-${at % 1000}:${ACTIONS[at % ACTIONS.length]}:document-${Math.floor(at / 1000)}`,
+  )
+  // As with the other keys: strings in one piece, with a hash.
+  return [...new Set(keys)]
+}
+
+/**
+ * Decisions with obligations, of about `bytes` bytes as JSON.
+ *
+ * @param {number} bytes
+ * @param {number} count A power of two, up to that of {@link values}.
+ * @returns {Decision[]}
+ */
+export function largeValues(bytes, count) {
+  return values.slice(0, count).map((value) => {
+    const obligations = []
+    for (let left = bytes - JSON.stringify(value).length; left > 0; left -= 70) {
+      const at = pick(1e6)
+      obligations.push({ id: 100_000 + at, field: `attribute-${at % 100}`, mask: at % 2 === 0 })
+    }
+    return { ...value, obligations }
+  })
+}
+
 /** The mean length of a value as JSON, in bytes. */
 export const meanBytes = values.reduce((sum, value) => sum + JSON.stringify(value).length, 0) / VALUES

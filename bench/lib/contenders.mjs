@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import path from 'node:path'
+import { isRustCacheAvailable, rustCacheLoadError } from 'sark-cache'
+import { freshPackage } from './fresh.mjs'
+import { openLmdb, temporaryFolder } from './lmdb.mjs'
+import { JsonMap } from './stores.mjs'
+
+/** @typedef {import('./loops.mjs').Store} Store */
+/** @typedef {import('./workload.mjs').Decision} Decision */
+
+/**
+ * A cache that is compared with others.
+ *
+ * @typedef {object} Contender
+ * @property {string} name
+ * @property {string} [of] The package it is from, if it is from one.
+ * @property {() => Promise<OpenStore>} open
+ */
+
+/**
+ * @typedef {object} OpenStore
+ * @property {Store} store
+ * @property {(keys: readonly string[], values: readonly Decision[]) => void} [fill] Where it is not `set` that fills it.
+ * @property {() => unknown} [close]
+ */
+
+export const NEAR = 'sark-cache'
+export const FAR = 'sark-cache, near: false'
+export const JS = 'sark-cache, engine: js'
+export const LRU = 'lru-cache'
+export const MAP = 'Map'
+export const JSON_MAP = 'Map + JSON'
+
+/**
+ * All caches of the JavaScript world that answer at once.
+ *
+ * @param {number} max
+ * @param {number} ttl
+ * @returns {Contender[]}
+ */
+export function contenders(max, ttl) {
+  /** @type {(name: string, options: object) => Contender} */
+  const own = (name, options) => ({
+    name,
+    open: async () => {
+      const { Cache } = freshPackage()
+      const store = new Cache({ max, ttl, ...options })
+      return { store, close: () => store.close() }
+    },
+  })
+  return [
+    own(NEAR, { engine: 'rust' }),
+    own(FAR, { engine: 'rust', near: false }),
+    own(JS, { engine: 'js' }),
+    {
+      name: LRU,
+      of: 'lru-cache',
+      open: async () => {
+        const { LRUCache } = await import('lru-cache')
+        return { store: new LRUCache({ max, ttl }) }
+      },
+    },
+    {
+      name: 'lru.min, no TTL',
+      of: 'lru.min',
+      open: async () => {
+        const { createLRU } = await import('lru.min')
+        return { store: createLRU({ max }) }
+      },
+    },
+    {
+      name: 'tiny-lru',
+      of: 'tiny-lru',
+      open: async () => {
+        const { lru } = await import('tiny-lru')
+        return { store: lru(max, ttl) }
+      },
+    },
+    {
+      name: 'quick-lru',
+      of: 'quick-lru',
+      open: async () => {
+        const { default: QuickLRU } = await import('quick-lru')
+        return { store: new QuickLRU({ maxSize: max, maxAge: ttl }) }
+      },
+    },
+    ...[true, false].map((useClones) => ({
+      name: useClones ? 'node-cache' : 'node-cache, no clones',
+      of: 'node-cache',
+      open: async () => {
+        const { default: NodeCache } = await import('node-cache')
+        const store = new NodeCache({ stdTTL: ttl / 1000, maxKeys: max, useClones })
+        return { store, close: () => store.close() }
+      },
+    })),
+    ...[true, false].map((useClone) => ({
+      name: useClone ? '@cacheable/memory' : '@cacheable/memory, no clones',
+      of: '@cacheable/memory',
+      open: async () => {
+        const { CacheableMemory } = await import('@cacheable/memory')
+        return { store: new CacheableMemory({ ttl, lruSize: max, useClone }) }
+      },
+    })),
+    {
+      name: 'lmdb, no TTL',
+      of: 'lmdb',
+      open: async () => {
+        const db = await openLmdb(path.join(temporaryFolder(), 'hot'))
+        return {
+          store: { get: (key) => db.get(key), set: (key, value) => db.putSync(key, value) },
+          fill: (keys, values) => {
+            db.transactionSync(() => {
+              for (const [at, key] of keys.entries()) db.put(key, values[at])
+            })
+          },
+          close: () => db.close(),
+        }
+      },
+    },
+    { name: MAP, open: async () => ({ store: new Map() }) },
+    { name: JSON_MAP, open: async () => ({ store: new JsonMap() }) },
+  ]
+}
+
+/**
+ * Opens and fills the stores of those that can be loaded, and says of the others why not.
+ *
+ * @param {readonly Contender[]} contestants
+ * @param {readonly string[]} keys
+ * @param {readonly Decision[]} values
+ */
+export async function openAll(contestants, keys, values) {
+  const opened = []
+  for (const contender of contestants) {
+    const { name } = contender
+    /** @type {OpenStore} */
+    let open
+    try {
+      open = await contender.open()
+    } catch (error) {
+      console.log(`The row of ${name} is skipped: ${/** @type {Error} */ (error).message}`)
+      continue
+    }
+    if (open.fill !== undefined) open.fill(keys, values)
+    else for (const [at, key] of keys.entries()) open.store.set(key, /** @type {Decision} */ (values[at]))
+    const last = keys.length - 1
+    assert.deepEqual(
+      open.store.get(/** @type {string} */ (keys[last])),
+      values[last],
+      `last value of ${name}`,
+    )
+    opened.push({ ...contender, ...open })
+  }
+  return opened
+}
+
+/** Ends this process, without an error, where there is no native engine to be measured. */
+export function requireNativeEngine() {
+  if (isRustCacheAvailable()) return
+  console.log(`Skipped: ${rustCacheLoadError()?.message}`)
+  process.exit(0)
+}

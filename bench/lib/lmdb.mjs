@@ -1,0 +1,20 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+
+/** A folder for databases, removed when this process ends. */
+export function temporaryFolder() {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'sark-cache-bench-'))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/**
+ * A database that does not wait for the disk.
+ *
+ * @param {string} file
+ */
+export async function openLmdb(file) {
+  const { open } = await import('lmdb')
+  return open({ path: file, noSync: true, overlappingSync: false })
+}

@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/**
+ * The folder of an installed package, or of this one.
+ *
+ * @param {string} name
+ */
+export const folderOf = (name) => (name === 'sark-cache' ? root : path.join(root, 'node_modules', name))
+
+/**
+ * @param {string} folder
+ * @returns {{ name: string, version: string, dependencies?: Record<string, string>,
+ *   optionalDependencies?: Record<string, string> }}
+ */
+export const manifestOf = (folder) => JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'))
+
+/**
+ * The installed versions of packages.
+ *
+ * @param {Iterable<string>} names
+ */
+export function versionsOf(names) {
+  return Object.fromEntries([...new Set(names)].map((name) => [name, manifestOf(folderOf(name)).version]))
+}
