@@ -109,66 +109,6 @@ export function differences(figures, base) {
   return spread(figures.map((figure, round) => figure - /** @type {number} */ (base[round])))
 }
 
-/** The row of {@link latencies} for two readings of the clock with an empty call between them. */
-const TIMER = 'timer alone'
-
-/**
- * What single operations took, in µs. The timer's own 50 to 100 ns are included.
- *
- * @typedef {object} Latency
- * @property {string} name
- * @property {number} samples
- * @property {number} p50
- * @property {number} p95
- * @property {number} p99
- * @property {number} sum The sum of what `run` returned, warm-up included.
- * @property {number} ops The operations done, warm-up included.
- */
-
-/**
- * Times operations one by one, in blocks of `ops` of each candidate.
- *
- * @param {readonly Candidate[]} candidates
- * @param {object} [options]
- * @param {number} [options.rounds]
- * @param {number} [options.warmup] Rounds before the first that counts.
- * @returns {Promise<Latency[]>} In the order of `candidates`, and the row {@link TIMER} last.
- */
-export async function latencies(candidates, { rounds = scaled(100, 3), warmup = scaled(10, 1) } = {}) {
-  const most = Math.max(...candidates.map(({ ops }) => ops))
-  const lanes = [...candidates, { name: TIMER, ops: most, run: () => 0 }].map((candidate) => ({
-    ...candidate,
-    times: new Float64Array(candidate.ops * rounds),
-    sum: 0,
-  }))
-  const random = seeded(1)
-  const order = [...lanes]
-  for (let round = -warmup; round < rounds; round++) {
-    for (const lane of shuffle(order, random)) {
-      for (let at = 0; at < lane.ops; at++) {
-        const start = process.hrtime.bigint()
-        const result = lane.run(1)
-        const sum = typeof result === 'number' ? result : await result
-        const end = process.hrtime.bigint()
-        lane.sum += sum
-        if (round >= 0) lane.times[round * lane.ops + at] = Number(end - start) / 1000
-      }
-    }
-  }
-  return lanes.map(({ name, ops, times, sum }) => {
-    const sorted = times.sort()
-    return {
-      name,
-      samples: times.length,
-      p50: quantile(sorted, 0.5),
-      p95: quantile(sorted, 0.95),
-      p99: quantile(sorted, 0.99),
-      sum,
-      ops: ops * (rounds + warmup),
-    }
-  })
-}
-
 /**
  * The value below which `part` of the values lie, interpolated between the two nearest.
  *
