@@ -9,7 +9,7 @@ import { spread } from './lib/interleave.mjs'
 import { scaled } from './lib/quick.mjs'
 import { seeded, shuffle } from './lib/random.mjs'
 import { atLeast, atMost, writeReport } from './lib/report.mjs'
-import { digits, printTable } from './lib/table.mjs'
+import { digits, printTable, short } from './lib/table.mjs'
 
 /** @typedef {import('./lib/event-loop-child.mjs').Task} Task */
 /** @typedef {import('./lib/event-loop-child.mjs').Churn} Churn */
@@ -102,7 +102,7 @@ for (const [title, of] of /** @type {const} */ ([
     ['', 'entries', 'p50', 'p99', 'p99.9', 'max'],
     cells.map((cell) => [
       cell.name,
-      `${cell.entries}`,
+      short(cell.entries),
       ...[
         middle(cell, (run) => of(run).p50),
         middle(cell, (run) => of(run).p99),
@@ -117,7 +117,7 @@ printTable(
   ['', 'entries', 'bytes an entry', 'heap MiB', 'k ops/s', 'gc % of time', 'major', 'longest gc ms'],
   cells.map((cell) => [
     cell.name,
-    `${cell.entries}`,
+    short(cell.entries),
     ...[
       middle(cell, (run) => run.bytesPerEntry),
       middle(cell, (run) => run.heapMiB),
@@ -129,9 +129,9 @@ printTable(
   ]),
 )
 const removals = /** @type {const} */ ([
-  [`clear, ${MANY} entries`, holds.clear],
-  [`close, ${MANY} entries`, holds.close],
-  [`CleanupTask, ${FEW} expired entries`, holds.cleaning],
+  [`clear, ${short(MANY)} entries`, holds.clear],
+  [`close, ${short(MANY)} entries`, holds.close],
+  [`CleanupTask, ${short(FEW)} expired`, holds.cleaning],
 ])
 printTable(
   `the longest turn of the event loop while ${NEAR} removes much, in ms`,
@@ -151,12 +151,12 @@ writeReport({
   notes,
   checks: [
     atLeast(
-      `${MANY} entries: longest turn of ${LRU} / ${NEAR}`,
+      `${short(MANY)} entries: longest turn of ${LRU} / ${NEAR}`,
       middle(other, (run) => run.turn.max) / middle(own, (run) => run.turn.max),
       20,
     ),
     atMost(
-      `${MANY} entries: bytes an entry of ${NEAR} / ${LRU}`,
+      `${short(MANY)} entries: bytes an entry of ${NEAR} / ${LRU}`,
       middle(own, (run) => run.bytesPerEntry) / middle(other, (run) => run.bytesPerEntry),
       0.5,
     ),
@@ -197,7 +197,7 @@ writeReport({
 function bar(cell, of) {
   const figures = cell.runs.map(of)
   return {
-    name: `${cell.name}: ${cell.entries}`,
+    name: `${cell.name}: ${short(cell.entries)}`,
     value: middle(cell, of),
     low: Math.min(...figures),
     high: Math.max(...figures),

@@ -8,7 +8,7 @@ import { differences, interleave } from './lib/interleave.mjs'
 import { scaled } from './lib/quick.mjs'
 import { atMost, figuresOf, writeReport } from './lib/report.mjs'
 import { FifoMap, JsonMap, Stringifier } from './lib/stores.mjs'
-import { digits, printTable, printTimings } from './lib/table.mjs'
+import { digits, printTable, printTimings, short } from './lib/table.mjs'
 import { askedKeys, largeValues, manyKeys, newKeys, RESIDENT, residentKeys, values } from './lib/workload.mjs'
 
 /** @typedef {import('./lib/workload.mjs').Decision} Decision */
@@ -60,13 +60,13 @@ const questions = [
   { title: 'overwriting', filling: residentKeys, keys: askedKeys, max: RESIDENT },
   { title: 'a new key', filling: residentKeys, keys: newKeys, max: 2 * RESIDENT, removes: true },
   {
-    title: `a new key at capacity, ${RESIDENT} entries`,
+    title: `a new key at capacity, ${short(RESIDENT)} entries`,
     filling: residentKeys,
     keys: newKeys,
     max: RESIDENT,
   },
   {
-    title: `a new key at capacity, ${MANY} entries`,
+    title: `a new key at capacity, ${short(MANY)} entries`,
     filling: manyKeys(MANY).map((key) => `old ${key}`),
     keys: keysOfMany,
     max: MANY,

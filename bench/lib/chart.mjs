@@ -1,5 +1,5 @@
 import { init } from 'echarts'
-import { digits } from './table.mjs'
+import { digits, short } from './table.mjs'
 
 /**
  * @typedef {object} Bar
@@ -38,7 +38,7 @@ const ROW = 24
 const HEAD = 62
 const FOOT = 26
 const LINE_HEIGHT = 220
-const NAMES = 250
+const NAMES = 270
 const ENDS = 90
 
 const INK = '#1f2937'
@@ -101,11 +101,8 @@ function addBars(option, { title, bars, marks = [], log = false }, index, top) {
   const axis = { gridIndex: index, axisLabel: { color: FAINT, formatter: short }, splitLine: { show: true } }
   option.title?.push(panelTitle(title, 16, top))
   option.grid?.push({ left: NAMES, right: ENDS, top: top + HEAD - 28, height })
-  option.xAxis?.push(
-    log
-      ? { ...axis, type: 'log', min: 10 ** Math.floor(Math.log10(Math.min(...values) / 1.5)) }
-      : { ...axis, type: 'value', min: 0 },
-  )
+  const start = log ? 10 ** Math.floor(Math.log10(Math.min(...values) / 1.5)) : 0
+  option.xAxis?.push({ ...axis, type: log ? 'log' : 'value', min: start })
   option.yAxis?.push({
     gridIndex: index,
     type: 'category',
@@ -114,56 +111,54 @@ function addBars(option, { title, bars, marks = [], log = false }, index, top) {
     axisTick: { show: false },
     axisLabel: { color: INK },
   })
-  const ends = bars.map(({ value, low = value, high = value }) => [low, high])
-  option.series?.push(
-    {
-      type: 'bar',
-      xAxisIndex: index,
-      yAxisIndex: index,
-      barWidth: ROW * 0.6,
-      data: bars.map(({ name, value }) => ({ value, itemStyle: { color: isOwn(name) ? OWN : OTHER } })),
-      markLine: {
-        silent: true,
-        symbol: 'none',
-        lineStyle: { color: INK, type: 'dashed' },
-        label: { formatter: '{b}', position: 'end', color: INK, fontSize: 10 },
-        data: marks.map(({ name, at }) => ({ name, xAxis: at })),
-      },
+  option.series?.push({
+    type: 'custom',
+    xAxisIndex: index,
+    yAxisIndex: index,
+    data: bars.map(({ value, high = value }, row) => [Math.max(value, high), row]),
+    renderItem: drawBar(bars, start),
+    markLine: {
+      silent: true,
+      symbol: 'none',
+      lineStyle: { color: INK, type: 'dashed' },
+      label: { formatter: '{b}', position: 'start', color: INK, fontSize: 10 },
+      data: marks.map(({ name, at }) => ({ name, xAxis: at })),
     },
-    {
-      type: 'custom',
-      xAxisIndex: index,
-      yAxisIndex: index,
-      data: ends.map(([low, high], row) => [high, row, low]),
-      renderItem: drawWhisker(bars.map(({ value }) => digits(value))),
-      z: 3,
-    },
-  )
+  })
   return height + HEAD + FOOT - 20
 }
 
 /**
- * A line from low to high, and the value beside it.
+ * A bar, a line from low to high across its end, and the value beside it.
  *
- * @param {readonly string[]} labels
+ * @param {readonly Bar[]} bars
+ * @param {number} start Where bars begin. Those of ECharts begin at 1 on a logarithmic axis.
  */
-function drawWhisker(labels) {
+function drawBar(bars, start) {
   /**
    * @param {{ dataIndex: number }} params
-   * @param {{ value: (dimension: number) => number, coord: (point: number[]) => number[] }} api
+   * @param {{ coord: (point: number[]) => [number, number] }} api
    */
   return ({ dataIndex }, api) => {
-    const [high = 0, y = 0] = api.coord([api.value(0), dataIndex])
-    const [low = 0] = api.coord([api.value(2), dataIndex])
+    const { name, value, low = value, high = value } = /** @type {Bar} */ (bars[dataIndex])
+    const [[left, y], [end], [x1], [x2]] = /** @type {const} */ ([start, value, low, high]).map((at) =>
+      api.coord([at, dataIndex]),
+    )
+    const height = ROW * 0.6
     return {
       type: 'group',
       children: [
-        { type: 'line', shape: { x1: low, x2: high, y1: y, y2: y }, style: { stroke: INK, lineWidth: 1.5 } },
+        {
+          type: 'rect',
+          shape: { x: left, y: y - height / 2, width: end - left, height },
+          style: { fill: isOwn(name) ? OWN : OTHER },
+        },
+        { type: 'line', shape: { x1, x2, y1: y, y2: y }, style: { stroke: INK, lineWidth: 1.5 } },
         {
           type: 'text',
-          x: high + 6,
+          x: Math.max(end, x2) + 6,
           y,
-          style: { text: labels[dataIndex], fill: INK, fontSize: 11, verticalAlign: 'middle' },
+          style: { text: digits(value), fill: INK, fontSize: 11, verticalAlign: 'middle' },
         },
       ],
     }
@@ -216,12 +211,6 @@ const panelTitle = (text, left, top) => ({
 
 /** @param {string} name */
 const isOwn = (name) => name.startsWith('sark-cache')
-
-/** @param {number} value */
-function short(value) {
-  if (value >= 1e6) return `${value / 1e6} M`
-  return value >= 1e4 ? `${value / 1e3} k` : `${value}`
-}
 
 /**
  * Breaks a line at spaces.

@@ -51,3 +51,13 @@ export function digits(value) {
   const decimals = value === 0 ? 0 : Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))))
   return value.toFixed(Math.min(decimals, 3))
 }
+
+/**
+ * A round number, in thousands or millions where it is.
+ *
+ * @param {number} value
+ */
+export function short(value) {
+  if (value >= 1e6) return `${value / 1e6} M`
+  return value >= 1e4 ? `${value / 1e3} k` : `${value}`
+}
