@@ -19,8 +19,10 @@ for (const [at, key] of residentKeys.entries()) {
   cache.set(key, residentValues[at], { tags: ['user', 'resource'], fence: cache.fence() })
 }
 
-const key = (op) => askedKeys[op % askedKeys.length]
+/** @param {number} op */
+const key = (op) => /** @type {string} */ (askedKeys[op % askedKeys.length])
 const load = () => assert.fail('every key is there')
+/** @param {any} decision */
 const isAllowed = (decision) => (decision.allowed ? 1 : 0)
 
 const hits = [
@@ -94,7 +96,7 @@ const charged = [0, 1, 4, 8].map((tags) => {
 printTable(
   'bytes charged for an entry',
   ['tags', 'bytes', 'more'],
-  charged.map(({ tags, bytes }) => [`${tags}`, `${bytes}`, `${bytes - charged[0].bytes}`]),
+  charged.map(({ tags, bytes }) => [`${tags}`, `${bytes}`, `${bytes - (charged[0]?.bytes ?? 0)}`]),
 )
 
 /** @param {readonly import('./lib/interleave.mjs').Timing[]} of */

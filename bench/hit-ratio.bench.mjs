@@ -98,10 +98,10 @@ writeReport({
       across: 'entries',
       ticks: of.map(({ capacity }) => short(capacity)),
       lines: [
+        { name: 'OPT', values: of.map(({ opt }) => opt) },
+        { name: 'exact LRU', values: of.map(({ exact }) => exact) },
         { name: "policy: 'lru'", values: of.map(({ lru }) => lru) },
         { name: "policy: 's3fifo'", values: of.map(({ s3fifo }) => s3fifo) },
-        { name: 'exact LRU', values: of.map(({ exact }) => exact) },
-        { name: 'OPT', values: of.map(({ opt }) => opt) },
       ],
     }
   }),

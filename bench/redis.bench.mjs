@@ -50,7 +50,7 @@ async function main({ client: ioredis, socket, version }) {
     `"${SINGLE}" includes what the timer takes, as do all rows; "${BATCHED}" hardly does, but shows ${BATCH} operations as if all took their mean.`,
   ]
   console.log(`\n${notes.join('\n')}`)
-  const nodeRedis = createClient({ socket: { path: socket } })
+  const nodeRedis = createClient({ socket: { path: socket, tls: false } })
   await nodeRedis.connect()
 
   const cache = new Cache({ max: RESIDENT, ttl: TTL, engine: 'rust' })

@@ -45,7 +45,8 @@ const INK = '#1f2937'
 const FAINT = '#6b7280'
 const OWN = '#c2410c'
 const OTHER = '#94a3b8'
-const LINES = [OWN, '#7c3aed', '#64748b', '#cbd5e1']
+/** Lines that are drawn later lie above the others. */
+const LINES = ['#cbd5e1', '#64748b', OWN, '#7c3aed']
 
 /** The mean width of a character relative to the size of the font. */
 const CHARACTER = 0.55
@@ -76,7 +77,7 @@ export function drawChart({ title, footer, panels }) {
     }
   }
   const names = panels.flatMap((panel) => (panel.kind === 'lines' ? panel.lines.map(({ name }) => name) : []))
-  if (names.length > 0) option.legend?.push({ data: [...new Set(names)], right: 16, top: 40 })
+  if (names.length > 0) option.legend?.push({ data: [...new Set(names)], right: 16, top: 14 })
   const lines = footer.flatMap((line) => wrapped(line, (WIDTH - 32) / (11 * CHARACTER)))
   const footnote = { fontSize: 11, fontWeight: 'normal', color: FAINT, lineHeight: 15 }
   option.title?.push({ text: lines.join('\n'), left: 16, top: top + 8, textStyle: footnote })
@@ -141,9 +142,10 @@ function drawBar(bars, start) {
    */
   return ({ dataIndex }, api) => {
     const { name, value, low = value, high = value } = /** @type {Bar} */ (bars[dataIndex])
-    const [[left, y], [end], [x1], [x2]] = /** @type {const} */ ([start, value, low, high]).map((at) =>
-      api.coord([at, dataIndex]),
-    )
+    const [left, y] = api.coord([start, dataIndex])
+    const [end] = api.coord([value, dataIndex])
+    const [x1] = api.coord([low, dataIndex])
+    const [x2] = api.coord([high, dataIndex])
     const height = ROW * 0.6
     return {
       type: 'group',

@@ -84,7 +84,7 @@ async function churn({ kind, entries, ms }) {
 
   /** @type {{ isMajor: boolean, ms: number }[]} */
   const collections = []
-  /** @param {readonly PerformanceEntry[]} found */
+  /** @param {readonly import('node:perf_hooks').PerformanceEntry[]} found */
   const note = (found) => {
     for (const { duration, detail } of /** @type {any[]} */ (found)) {
       collections.push({ isMajor: detail.kind !== constants.NODE_PERFORMANCE_GC_MINOR, ms: duration })

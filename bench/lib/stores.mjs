@@ -47,6 +47,7 @@ export class FifoMap extends Map {
   }
 
   /**
+   * @override
    * @param {string} key
    * @param {unknown} value
    */
