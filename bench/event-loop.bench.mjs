@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { atEnd } from './lib/at-end.mjs'
 import { LRU, NEAR, requireNativeEngine } from './lib/contenders.mjs'
 import { spread } from './lib/interleave.mjs'
 import { scaled } from './lib/quick.mjs'
@@ -45,8 +46,7 @@ const script = fileURLToPath(new URL('./lib/event-loop-child.mjs', import.meta.u
  */
 async function inProcess(task) {
   const child = fork(script, [JSON.stringify(task)], { execArgv: OPTIONS })
-  const stop = () => child.kill()
-  process.once('exit', stop)
+  const forget = atEnd(() => child.kill())
   /** @type {any} */
   let result
   child.once('message', (message) => {
@@ -54,7 +54,7 @@ async function inProcess(task) {
   })
   // A message may come after the end of the process that sent it.
   const [[code]] = await Promise.all([once(child, 'exit'), once(child, 'disconnect')])
-  process.off('exit', stop)
+  forget()
   assert.equal(code, 0, `${JSON.stringify(task)} failed`)
   return result
 }

@@ -14,6 +14,7 @@ import { JsonMap } from './stores.mjs'
  * @typedef {object} Contender
  * @property {string} name
  * @property {string} [of] The package it is from, if it is from one.
+ * @property {boolean} [isSlow] Whether fewer operations are enough, and save much time.
  * @property {() => Promise<OpenStore>} open
  */
 
@@ -96,6 +97,7 @@ export function contenders(max, ttl) {
     ...[true, false].map((useClone) => ({
       name: useClone ? '@cacheable/memory' : '@cacheable/memory, no clones',
       of: '@cacheable/memory',
+      isSlow: true,
       open: async () => {
         const { CacheableMemory } = await import('@cacheable/memory')
         return { store: new CacheableMemory({ ttl, lruSize: max, useClone }) }
@@ -104,6 +106,7 @@ export function contenders(max, ttl) {
     {
       name: 'lmdb, no TTL',
       of: 'lmdb',
+      isSlow: true,
       open: async () => {
         const db = await openLmdb(path.join(temporaryFolder(), 'hot'))
         return {

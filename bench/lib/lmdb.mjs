@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { atEnd } from './at-end.mjs'
 
 /** A folder for databases, removed when this process ends. */
 export function temporaryFolder() {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'sark-cache-bench-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  atEnd(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
 

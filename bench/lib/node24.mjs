@@ -1,6 +1,8 @@
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { atEnd } from './at-end.mjs'
 import { root } from './versions.mjs'
 
 const command = path.join(root, 'tools/node_modules/node24-linux-x64/bin/node')
@@ -14,7 +16,7 @@ export const nameHere = (/** @type {string} */ name) => (isAgain ? `${name}-node
  *
  * @param {string} file
  */
-export function runOnNode24(file) {
+export async function runOnNode24(file) {
   if (isAgain || process.versions.node.startsWith('24.')) return
   if (!existsSync(command)) {
     console.log('\nNot run on Node.js 24: it is not in tools/ (node scripts/tools.mjs installs it).')
@@ -22,7 +24,9 @@ export function runOnNode24(file) {
   }
   console.log('\n--- again, on Node.js 24 ---')
   const env = { ...process.env, SARK_BENCH_AGAIN: '1' }
-  const { status, error } = spawnSync(command, [file], { stdio: 'inherit', env })
-  if (error !== undefined) throw error
-  if (status !== 0) process.exitCode = 1
+  const child = spawn(command, [file], { stdio: 'inherit', env })
+  const forget = atEnd(() => child.kill())
+  const [code] = await once(child, 'exit')
+  forget()
+  if (code !== 0) process.exitCode = 1
 }

@@ -5,6 +5,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { atEnd } from './at-end.mjs'
 
 /** Ms within which the server must answer, and within which it must have ended. */
 const PATIENCE = 10_000
@@ -44,15 +45,10 @@ export async function startRedis() {
   }
 
   const ended = once(server, 'exit')
-  const atExit = () => {
+  const forget = atEnd(() => {
     server.kill('SIGKILL')
     removeDir()
-  }
-  process.once('exit', atExit)
-  // A signal that is not handled would end this process without an `exit` event.
-  const interrupt = () => process.exit(130)
-  process.once('SIGINT', interrupt)
-  process.once('SIGTERM', interrupt)
+  })
 
   let log = ''
   for (const stream of [server.stdout, server.stderr]) {
@@ -71,9 +67,7 @@ export async function startRedis() {
     const hasEnded = await Promise.race([ended.then(() => true), sleep(PATIENCE, false, { ref: false })])
     if (!hasEnded) server.kill('SIGKILL')
     await ended
-    process.off('exit', atExit)
-    process.off('SIGINT', interrupt)
-    process.off('SIGTERM', interrupt)
+    forget()
     removeDir()
   }
 
