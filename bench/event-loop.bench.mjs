@@ -18,12 +18,12 @@ import { digits, printTable, short } from './lib/table.mjs'
 
 const FEW = scaled(1_000_000, 10_000)
 const MANY = scaled(4_000_000, 40_000)
-const CHURN_MS = scaled(6_000, 300)
+const CHURN_MS = scaled(5_000, 300)
 /** Ms from the storing of what is cleaned up to its expiry. */
 const LEAD_MS = scaled(8_000, 500)
 /** Runs of each cache, by the number of entries. */
 const RUNS = new Map([
-  [FEW, scaled(3, 1)],
+  [FEW, scaled(2, 1)],
   [MANY, scaled(2, 1)],
 ])
 const OPTIONS = ['--expose-gc', '--max-old-space-size=12288']

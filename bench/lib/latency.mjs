@@ -34,7 +34,7 @@ import { seeded, shuffle } from './random.mjs'
  * @param {number} [options.warmup] Rounds before the first that counts.
  * @returns {Promise<Latency[]>} In the order of `candidates`.
  */
-export async function latencies(candidates, { rounds = scaled(150, 4), warmup = scaled(20, 2) } = {}) {
+export async function latencies(candidates, { rounds = scaled(100, 4), warmup = scaled(15, 2) } = {}) {
   const lanes = candidates.map((candidate) => ({
     ...candidate,
     all: new Float64Array(candidate.samples * rounds),
