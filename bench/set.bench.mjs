@@ -50,8 +50,8 @@ console.log(`\n${notes.join('\n')}`)
 
 const sizes = [
   { size: '100 B', values, ops: scaled(5_000, 500), isLarge: false },
-  { size: '1 KiB', values: largeValues(1024, 1024), ops: scaled(2_000, 200), isLarge: false },
-  { size: '10 KiB', values: largeValues(10_240, 256), ops: scaled(400, 50), isLarge: true },
+  { size: '1 KiB', values: largeValues(1024, 1024), ops: scaled(1_000, 200), isLarge: false },
+  { size: '10 KiB', values: largeValues(10_240, 256), ops: scaled(200, 50), isLarge: true },
 ]
 // Far more than fit: one that comes up again has been evicted long before.
 const keysOfMany = manyKeys(2 ** Math.ceil(Math.log2(2 * MANY)))

@@ -19,7 +19,7 @@ import { folderOf, manifestOf, root } from './lib/versions.mjs'
  * @property {string} use What it does with the package, `p`, to have a `cache`.
  */
 
-const ROUNDS = scaled(40, 2)
+const ROUNDS = scaled(25, 2)
 const folder = temporaryFolder()
 let databases = 0
 
