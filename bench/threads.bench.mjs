@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { FAR, NEAR, requireNativeEngine } from './lib/contenders.mjs'
 import { ratios, spread } from './lib/interleave.mjs'
-import { temporaryFolder } from './lib/lmdb.mjs'
+import { hasLmdb, temporaryFolder } from './lib/lmdb.mjs'
 import { scaled } from './lib/quick.mjs'
 import { seeded, shuffle, zipf } from './lib/random.mjs'
 import { atLeast, writeReport } from './lib/report.mjs'
@@ -35,12 +35,13 @@ console.log(`\n${notes.join('\n')}`)
 
 const LRU = 'lru-cache, one a thread'
 const LMDB = 'lmdb, shared, no TTL'
+const isWithLmdb = await hasLmdb()
 const candidates = /** @type {const} */ ([
   { name: NEAR, kind: 'sark', options: {} },
   { name: FAR, kind: 'sark', options: { near: false } },
   { name: LRU, kind: 'lru', options: {} },
   { name: LMDB, kind: 'lmdb', options: {} },
-])
+]).filter(({ kind }) => kind !== 'lmdb' || isWithLmdb)
 const READS = { name: 'reads', writes: 0, loads: false }
 const MOST = { name: '95 % reads', writes: 5, loads: false }
 const mixes = [
@@ -188,7 +189,7 @@ const gain = (mix) => ratios(resultOf(NEAR, 2, mix).rates, resultOf(NEAR, 1, mix
 writeReport({
   name: 'threads',
   question: 'What do more threads gain?',
-  packages: ['lru-cache', 'lmdb'],
+  packages: ['lru-cache', ...(isWithLmdb ? ['lmdb'] : [])],
   notes,
   checks: [
     atLeast(`${READS.name}: 2 threads / 1`, gain(READS), 1.7),

@@ -19,3 +19,14 @@ export async function openLmdb(file) {
   const { open } = await import('lmdb')
   return open({ path: file, noSync: true, overlappingSync: false })
 }
+
+/** Whether lmdb can be loaded here; if not, a line says why. */
+export async function hasLmdb() {
+  try {
+    await import('lmdb')
+    return true
+  } catch (error) {
+    console.log(`The rows of lmdb are skipped: ${/** @type {Error} */ (error).message}`)
+    return false
+  }
+}
