@@ -39,10 +39,6 @@ impl Keys {
         Self(bytes)
     }
 
-    pub fn len(&self) -> usize {
-        self.0.len() / KEY
-    }
-
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.0.chunks_exact(KEY)
     }
