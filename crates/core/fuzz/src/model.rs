@@ -255,8 +255,10 @@ impl Model {
     }
 
     fn advance(&mut self, ms: u64) {
+        // The last ms of all stands for never.
+        let ms = ms.min((u64::MAX - 1).saturating_sub(self.now_ms));
         self.clock.advance(ms);
-        self.now_ms = self.now_ms.saturating_add(ms);
+        self.now_ms += ms;
     }
 
     fn removed(&mut self, name: Name<'_>) {

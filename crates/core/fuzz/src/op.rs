@@ -25,7 +25,8 @@ pub struct Setup {
 impl Setup {
     #[must_use]
     pub fn start_ms(&self) -> u64 {
-        self.start >> (self.start_bits % 64)
+        // The last ms of all stands for never.
+        (self.start >> (self.start_bits % 64)).min(u64::MAX - 1)
     }
 
     #[must_use]
