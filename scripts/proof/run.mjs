@@ -1,18 +1,21 @@
 /**
  * Runs the proofs that take too long, or too special a toolchain, for the tests:
  *
- *     npm run proof -- fuzz [seconds a target] | tsan | asan | mutations [seconds] | all [seconds]
+ *     npm run proof -- loom | shuttle | defects | fuzz [seconds a target] | tsan | asan | mutations [seconds]
+ *     npm run proof -- all [seconds]
  *
- * All but the mutations need a nightly toolchain, and what is not installed is skipped and said to be.
+ * The fuzzers and the sanitizers need a nightly toolchain. What is not installed is skipped and said to be.
  */
 
 import { spawnSync } from 'node:child_process'
 import { root } from '../lib.mjs'
+import { knownDefects } from './defects.mjs'
+import { loom, shuttle } from './explore.mjs'
 import { fuzz } from './fuzz.mjs'
 import { mutations } from './mutations.mjs'
 import { asan, tsan } from './sanitizers.mjs'
 
-const proofs = { fuzz, tsan, asan, mutations }
+const proofs = { loom, shuttle, defects: knownDefects, fuzz, tsan, asan, mutations }
 const [name = 'all', seconds = '60'] = process.argv.slice(2)
 const chosen = name === 'all' ? Object.keys(proofs) : [name]
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { root, run } from '../lib.mjs'
+import { run } from '../lib.mjs'
 
 /** Runs tests of the core, built by the nightly toolchain with a sanitizer in it and in the standard library. */
 function test({ hasNightly, host, sysroot }, sanitizer, flags, tests, env) {
@@ -18,10 +18,9 @@ function test({ hasNightly, host, sysroot }, sanitizer, flags, tests, env) {
 
 /** Data races between the threads of those tests that have more than one. */
 export function tsan(machine) {
-  const suppressions = path.join(root, 'scripts/proof/tsan.supp')
   const tests = ['threads', 'linearizability', 'bounds'].map((name) => `--test=${name}`)
   return test(machine, 'thread', [], tests, {
-    TSAN_OPTIONS: `halt_on_error=1:second_deadlock_stack=1:suppressions=${suppressions}`,
+    TSAN_OPTIONS: 'halt_on_error=1:second_deadlock_stack=1',
     SARK_CACHE_HISTORY: '20000',
   })
 }
@@ -31,6 +30,5 @@ export function asan(machine) {
   return test(machine, 'address', [], ['--lib', '--tests'], {
     ASAN_OPTIONS: 'detect_leaks=1:detect_stack_use_after_return=1',
     SARK_CACHE_HISTORY: '20000',
-    PROPTEST_CASES: '200',
   })
 }

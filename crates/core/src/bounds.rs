@@ -61,6 +61,15 @@ impl Bounds {
         bytes <= self.max_entry_bytes
     }
 
+    /// The bound that stands in the way of one more entry of `bytes` at this moment.
+    pub(crate) fn obstacle(&self, bytes: u64) -> Option<Bound> {
+        if self.entries.load(Ordering::Relaxed) >= self.max_entries {
+            return Some(Bound::Entries);
+        }
+        let held = self.bytes.load(Ordering::Relaxed);
+        (held.saturating_add(bytes) > self.max_bytes).then_some(Bound::Bytes)
+    }
+
     /// Gives back what an entry of `from` bytes no longer needs after it became one of `to` bytes.
     pub(crate) fn shrunk(&self, from: u64, to: u64) {
         if from > to {

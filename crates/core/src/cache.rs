@@ -1,6 +1,7 @@
 //! The cache itself: what a caller sees of the table, the stripes, the bounds and the fence.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bounds::{Bounds, ENTRY_OVERHEAD, Room};
 use crate::clock::{Clock, MonotonicClock};
@@ -10,7 +11,7 @@ use crate::leases::{self, Claim, Leases};
 use crate::options::Policy;
 use crate::s3fifo::MOST_USES;
 use crate::stats::{Counters, Event, Stats};
-use crate::stripe::Stripes;
+use crate::stripe::{Stripe, Stripes};
 use crate::table::Table;
 use crate::ticks::Ticks;
 use crate::versions::Versions;
@@ -55,6 +56,8 @@ pub struct Cache<C = MonotonicClock> {
     clock: C,
     /// What the clock showed when the cache was made. Deadlines count from there.
     pub(crate) origin: u64,
+    /// Whether any entry ever had a deadline, and the time bears on anything.
+    is_timed: AtomicBool,
     leases: Leases,
     default_ttl_ms: Option<u64>,
 }
@@ -91,6 +94,7 @@ impl<C: Clock> Cache<C> {
             policy: options.policy,
             origin: clock.now_ms(),
             clock,
+            is_timed: AtomicBool::new(false),
             leases: Leases::default(),
             default_ttl_ms: options.default_ttl_ms,
         })
@@ -99,6 +103,14 @@ impl<C: Clock> Cache<C> {
     /// The ms since the cache was made.
     pub(crate) fn now(&self) -> u64 {
         self.clock.now_ms().saturating_sub(self.origin)
+    }
+
+    /// The ms since the cache was made, for a write with this TTL; 0 as long as no entry has ever had a deadline.
+    fn now_for(&self, ttl: u64) -> u64 {
+        if ttl != u64::MAX && !self.is_timed.load(Ordering::Relaxed) {
+            self.is_timed.store(true, Ordering::Relaxed);
+        }
+        if self.is_timed.load(Ordering::Relaxed) { self.now() } else { 0 }
     }
 
     /// Makes an entry the most recently used one, or counts its use.
@@ -249,8 +261,8 @@ impl<C: Clock> Cache<C> {
         let tags = &tags[..options.tags.len()];
 
         let hash = self.table.hash(key);
-        let now = self.now();
         let ttl = options.ttl_ms.or(self.default_ttl_ms).unwrap_or(u64::MAX);
+        let now = self.now_for(ttl);
         let grace = if ttl == u64::MAX { 0 } else { options.grace_ms };
         let deadline = now.saturating_add(ttl).saturating_add(u64::from(grace)).min(NEVER);
         let parts = Parts { key, value, tags, deadline, grace, ttl };
@@ -268,6 +280,16 @@ impl<C: Clock> Cache<C> {
         let lane = Lane::current();
         let mut entry = if size > IN_PLACE { Some(EntryRef::new(&parts)?) } else { None };
         let mut room = Room::new(&self.bounds);
+        // In a full cache a new key needs room in any case; it is made before the stripe is locked.
+        if let Some(bound) = self.bounds.obstacle(size)
+            && self.table.find(hash, key).is_none()
+        {
+            if entry.is_none() {
+                // Nothing is evicted for an entry that there is no memory for.
+                entry = Some(EntryRef::new(&parts)?);
+            }
+            self.evict(bound, now, &mut room);
+        }
         loop {
             let mut stripe = self.stripes.lock(Stripes::of(hash));
             let old = self.table.find(hash, key);
@@ -287,7 +309,6 @@ impl<C: Clock> Cache<C> {
                 }
                 drop(stripe);
                 if entry.is_none() {
-                    // Nothing is evicted for an entry that there is no memory for.
                     entry = Some(EntryRef::new(&parts)?);
                 }
                 self.evict(bound, now, &mut room);
@@ -329,13 +350,18 @@ impl<C: Clock> Cache<C> {
                 (None, None) => unreachable!("it was made above"),
             }
             self.stats.count_in(lane, Event::Set);
-            let mut steps = STEPS_PER_WRITE;
-            for _ in 0..EXPIRE_PER_WRITE {
-                let Some(slot) = stripe.expired(now, &mut steps) else { break };
-                let hash = self.table.hash(stripe.entry(slot).key());
-                self.forget(&mut stripe, slot, hash, Event::Expire);
-            }
+            self.expire_some(&mut stripe, now);
             return Ok(Inserted::Stored);
+        }
+    }
+
+    /// Removes a few entries of the stripe that have expired.
+    fn expire_some(&self, stripe: &mut Stripe, now: u64) {
+        let mut steps = STEPS_PER_WRITE;
+        for _ in 0..EXPIRE_PER_WRITE {
+            let Some(slot) = stripe.expired(now, &mut steps) else { break };
+            let hash = self.table.hash(stripe.entry(slot).key());
+            self.forget(stripe, slot, hash, Event::Expire);
         }
     }
 

@@ -6,7 +6,9 @@ use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::entry::EntryRef;
 use crate::stats::Event;
-use crate::stripe::{LockedStripe, STRIPES, Stripe, Stripes};
+#[cfg(any(test, feature = "validate"))]
+use crate::stripe::Stripes;
+use crate::stripe::{LockedStripe, STRIPES, Stripe};
 
 /// What one slice of [`Cache::purge_expired`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -35,6 +35,7 @@ impl<T: Default> Slab<T> {
         self.chunks.get_mut(index / CHUNK).map(|chunk| &mut chunk[index % CHUNK])
     }
 
+    #[cfg(any(test, feature = "validate"))]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }

@@ -6,17 +6,17 @@ pub(crate) use std::sync::atomic::Ordering;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use parking_lot::{Mutex, MutexGuard};
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, fence};
+pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64};
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::thread::yield_now;
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
+pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64};
 #[cfg(loom)]
 pub(crate) use loom::thread::yield_now;
 
 #[cfg(shuttle)]
-pub(crate) use shuttle::sync::atomic::{AtomicU32, AtomicU64, fence};
+pub(crate) use shuttle::sync::atomic::{AtomicU32, AtomicU64};
 #[cfg(shuttle)]
 pub(crate) use shuttle::thread::yield_now;
 

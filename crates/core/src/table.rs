@@ -5,13 +5,17 @@
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use dashmap::SharedValue;
 use foldhash::quality::RandomState;
+#[cfg(not(shuttle))]
+use parking_lot::lock_api::{RawRwLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::Key;
 use crate::entry::{EntryRef, Overwrite};
 use crate::near::Board;
+use crate::sync::yield_now;
 
 /// Enough that a writer rarely meets another thread's shard.
 const MIN_SHARDS: usize = 64;
@@ -43,11 +47,45 @@ fn hash_key(key: Key<'_>, state: &mut impl Hasher) {
 #[cfg(not(shuttle))]
 type Map = dashmap::DashMap<EntryRef, (), RandomState>;
 #[cfg(shuttle)]
-use explored::Map;
+use explored::{Map, RawRwLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Turns that a reader leaves to writers who wait before it goes on in any case.
+const TURNS: u32 = 16;
+
+/// Locks a shard for reading. The lock would let readers pass a writer that waits, and of many readers of one key
+/// some would always be there; so they let it go first, for a while.
+fn read<'a, R: RawRwLock, T>(lock: &'a RwLock<R, T>, waiting: &AtomicU32) -> RwLockReadGuard<'a, R, T> {
+    if waiting.load(Ordering::Relaxed) != 0 {
+        give_way(waiting);
+    }
+    lock.read()
+}
+
+/// Locks a shard for writing.
+fn write<'a, R: RawRwLock, T>(lock: &'a RwLock<R, T>, waiting: &AtomicU32) -> RwLockWriteGuard<'a, R, T> {
+    lock.try_write().unwrap_or_else(|| {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        let guard = lock.write();
+        waiting.fetch_sub(1, Ordering::Relaxed);
+        guard
+    })
+}
+
+#[cold]
+fn give_way(waiting: &AtomicU32) {
+    for _ in 0..TURNS {
+        if waiting.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        yield_now();
+    }
+}
 
 /// Entries by key. The caller hashes once, with [`Table::hash`], and passes the hash on.
 pub(crate) struct Table {
     map: Map,
+    /// By shard: how many writers wait for it.
+    waiting: Box<[AtomicU32]>,
     /// Is told of each change while the key is locked.
     board: Arc<Board>,
 }
@@ -56,7 +94,9 @@ impl Table {
     /// A table that suits up to `max` entries.
     pub(crate) fn new(max: usize, board: Arc<Board>) -> Self {
         let shards = max.div_ceil(SHARD_LEN).next_power_of_two().clamp(MIN_SHARDS, MAX_SHARDS);
-        Self { map: Map::with_hasher_and_shard_amount(RandomState::default(), shards), board }
+        let map = Map::with_hasher_and_shard_amount(RandomState::default(), shards);
+        let waiting = map.shards().iter().map(|_| AtomicU32::new(0)).collect();
+        Self { map, waiting, board }
     }
 
     pub(crate) fn hash(&self, key: Key<'_>) -> u64 {
@@ -78,26 +118,30 @@ impl Table {
 
     /// The entry under `key`.
     pub(crate) fn find(&self, hash: u64, key: Key<'_>) -> Option<EntryRef> {
-        let shard = self.map.shards()[self.shard(hash)].read();
+        let number = self.shard(hash);
+        let shard = read(&self.map.shards()[number], &self.waiting[number]);
         shard.get(hash, |(entry, _)| entry.key() == key).map(|(entry, _)| entry.clone())
     }
 
     /// The entry under `key`, and what stands on the board for it at that moment.
     pub(crate) fn sight(&self, hash: u64, key: Key<'_>) -> Option<(EntryRef, u64)> {
-        let shard = self.map.shards()[self.shard(hash)].read();
+        let number = self.shard(hash);
+        let shard = read(&self.map.shards()[number], &self.waiting[number]);
         let (entry, _) = shard.get(hash, |(entry, _)| entry.key() == key)?;
         Some((entry.clone(), self.board.version(hash)))
     }
 
     /// The entry of this hash that was written at `written`.
     pub(crate) fn find_written(&self, hash: u64, written: u64) -> Option<EntryRef> {
-        let shard = self.map.shards()[self.shard(hash)].read();
+        let number = self.shard(hash);
+        let shard = read(&self.map.shards()[number], &self.waiting[number]);
         shard.get(hash, |(entry, _)| entry.written() == written).map(|(entry, _)| entry.clone())
     }
 
     /// Puts `entry` in; the caller knows that its key is absent.
     pub(crate) fn insert(&self, hash: u64, entry: EntryRef) {
-        let mut shard = self.map.shards()[self.shard(hash)].write();
+        let number = self.shard(hash);
+        let mut shard = write(&self.map.shards()[number], &self.waiting[number]);
         debug_assert!(shard.get(hash, |(other, _)| *other == entry).is_none());
         self.board.wrote(hash, entry.written());
         shard.insert(hash, (entry, SharedValue::new(())), |(entry, _)| self.hash(entry.key()));
@@ -106,7 +150,8 @@ impl Table {
     /// Puts `new` in the place of `old`, which is present and has the same key.
     pub(crate) fn replace(&self, hash: u64, old: &EntryRef, new: EntryRef) {
         let displaced = {
-            let mut shard = self.map.shards()[self.shard(hash)].write();
+            let number = self.shard(hash);
+            let mut shard = write(&self.map.shards()[number], &self.waiting[number]);
             self.board.wrote(hash, new.written());
             shard.get_mut(hash, |(entry, _)| entry.same(old)).map(|(entry, _)| std::mem::replace(entry, new))
         };
@@ -116,7 +161,8 @@ impl Table {
     /// Turns `old`, which is present and known to the table and its stripe alone, into `new` where it lies, if
     /// it fits. `old` is the stripe's own reference.
     pub(crate) fn overwrite(&self, hash: u64, old: &EntryRef, new: &Overwrite<'_>) -> bool {
-        let mut shard = self.map.shards()[self.shard(hash)].write();
+        let number = self.shard(hash);
+        let mut shard = write(&self.map.shards()[number], &self.waiting[number]);
         let Some((held, _)) = shard.get_mut(hash, |(entry, _)| entry.same(old)) else { return false };
         let done = EntryRef::overwrite(held, old, new);
         if done {
@@ -128,7 +174,8 @@ impl Table {
     /// Takes this very `entry` out, never another one under the same key.
     pub(crate) fn remove(&self, hash: u64, entry: &EntryRef) {
         let removed = {
-            let mut shard = self.map.shards()[self.shard(hash)].write();
+            let number = self.shard(hash);
+            let mut shard = write(&self.map.shards()[number], &self.waiting[number]);
             self.board.removed(hash, entry.written());
             shard.remove_entry(hash, |(other, _)| other.same(entry))
         };
@@ -156,9 +203,11 @@ impl Table {
 /// The part of `DashMap`'s face that is used here, on locks that `shuttle` knows.
 #[cfg(shuttle)]
 mod explored {
+    use std::marker::PhantomData;
+    use std::ops::{Deref, DerefMut};
+
     use dashmap::SharedValue;
     use foldhash::quality::RandomState;
-    use shuttle::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
     use crate::entry::EntryRef;
 
@@ -189,35 +238,63 @@ mod explored {
         }
     }
 
-    #[derive(Default)]
-    pub(super) struct Lock(RwLock<Shard>);
+    pub(super) trait RawRwLock {}
 
-    impl Lock {
-        pub(super) fn read(&self) -> RwLockReadGuard<'_, Shard> {
-            self.0.read().unwrap()
+    #[derive(Default)]
+    pub(super) struct Raw;
+    impl RawRwLock for Raw {}
+
+    pub(super) type RwLockReadGuard<'a, R, T> = Guard<shuttle::sync::RwLockReadGuard<'a, T>, R>;
+    pub(super) type RwLockWriteGuard<'a, R, T> = Guard<shuttle::sync::RwLockWriteGuard<'a, T>, R>;
+
+    pub(super) struct Guard<G, R>(G, PhantomData<R>);
+
+    impl<G: Deref, R> Deref for Guard<G, R> {
+        type Target = G::Target;
+        fn deref(&self) -> &G::Target {
+            &self.0
+        }
+    }
+
+    impl<G: DerefMut, R> DerefMut for Guard<G, R> {
+        fn deref_mut(&mut self) -> &mut G::Target {
+            &mut self.0
+        }
+    }
+
+    #[derive(Default)]
+    pub(super) struct RwLock<R, T>(shuttle::sync::RwLock<T>, PhantomData<R>);
+
+    impl<R, T> RwLock<R, T> {
+        pub(super) fn read(&self) -> RwLockReadGuard<'_, R, T> {
+            Guard(self.0.read().unwrap(), PhantomData)
         }
 
-        pub(super) fn write(&self) -> RwLockWriteGuard<'_, Shard> {
-            self.0.write().unwrap()
+        pub(super) fn try_write(&self) -> Option<RwLockWriteGuard<'_, R, T>> {
+            Some(Guard(self.0.try_write().ok()?, PhantomData))
+        }
+
+        pub(super) fn write(&self) -> RwLockWriteGuard<'_, R, T> {
+            Guard(self.0.write().unwrap(), PhantomData)
         }
     }
 
     pub(super) struct Map {
         hasher: RandomState,
-        shards: Box<[Lock]>,
+        shards: Box<[RwLock<Raw, Shard>]>,
     }
 
     impl Map {
         /// Few shards, so that keys meet.
         pub(super) fn with_hasher_and_shard_amount(hasher: RandomState, _shards: usize) -> Self {
-            Self { hasher, shards: (0..2).map(|_| Lock::default()).collect() }
+            Self { hasher, shards: (0..2).map(|_| RwLock::default()).collect() }
         }
 
         pub(super) fn hasher(&self) -> &RandomState {
             &self.hasher
         }
 
-        pub(super) fn shards(&self) -> &[Lock] {
+        pub(super) fn shards(&self) -> &[RwLock<Raw, Shard>] {
             &self.shards
         }
 
@@ -226,7 +303,7 @@ mod explored {
         }
 
         pub(super) fn len(&self) -> usize {
-            self.shards.iter().map(|shard| shard.read().0.len()).sum()
+            self.shards.iter().map(|shard| (*shard.read()).0.len()).sum()
         }
     }
 }

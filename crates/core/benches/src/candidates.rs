@@ -62,9 +62,7 @@ pub trait Candidate: Send + Sync {
 pub enum Kind {
     Ours,
     OursTtl,
-    #[cfg(feature = "policies")]
     OursS3,
-    #[cfg(feature = "policies")]
     OursS3Ttl,
     DashMap,
     DashMapFold,
@@ -81,9 +79,7 @@ impl Kind {
     pub const ALL: &[Self] = &[
         Self::Ours,
         Self::OursTtl,
-        #[cfg(feature = "policies")]
         Self::OursS3,
-        #[cfg(feature = "policies")]
         Self::OursS3Ttl,
         Self::DashMap,
         Self::DashMapFold,
@@ -100,9 +96,7 @@ impl Kind {
         match self {
             Self::Ours => "ours",
             Self::OursTtl => "ours, TTL",
-            #[cfg(feature = "policies")]
             Self::OursS3 => "ours, S3-FIFO",
-            #[cfg(feature = "policies")]
             Self::OursS3Ttl => "ours, S3-FIFO, TTL",
             Self::DashMap => "DashMap",
             Self::DashMapFold => "DashMap, foldhash",
@@ -134,7 +128,6 @@ impl Kind {
         let entries = capacity as u64;
         match self {
             Self::Ours | Self::OursTtl => Box::new(Ours::new(capacity, self.has_ttl(), false)),
-            #[cfg(feature = "policies")]
             Self::OursS3 | Self::OursS3Ttl => Box::new(Ours::new(capacity, self.has_ttl(), true)),
             Self::DashMap => Box::new(DashMap::<Bytes, Bytes>::new()),
             Self::DashMapFold => {
@@ -185,10 +178,8 @@ struct Ours {
 }
 
 impl Ours {
-    #[cfg_attr(not(feature = "policies"), expect(unused_variables, reason = "there is one policy only"))]
     fn new(capacity: usize, has_ttl: bool, s3_fifo: bool) -> Self {
         let options = Options { max_entries: Some(capacity), ..Options::default() };
-        #[cfg(feature = "policies")]
         let options = Options {
             policy: if s3_fifo { sark_cache_core::Policy::S3Fifo } else { sark_cache_core::Policy::Lru },
             ..options

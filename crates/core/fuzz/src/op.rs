@@ -15,7 +15,6 @@ pub struct Setup {
     max_bytes: Option<u16>,
     max_entry_bytes: Option<u16>,
     default_ttl_ms: Option<u16>,
-    #[cfg_attr(not(feature = "policies"), expect(dead_code, reason = "there is one policy only"))]
     is_s3_fifo: bool,
     /// 0 to 63: how many bits of `start` count.
     start_bits: u8,
@@ -26,7 +25,7 @@ impl Setup {
     #[must_use]
     pub fn start_ms(&self) -> u64 {
         // The last ms of all stands for never.
-        (self.start >> (self.start_bits % 64)).min(u64::MAX - 1)
+        self.start >> (self.start_bits % 64)
     }
 
     #[must_use]
@@ -42,7 +41,6 @@ impl Setup {
         #[allow(clippy::needless_update, reason = "further options keep their defaults")]
         let options =
             Options { max_entries, max_bytes, max_entry_bytes, default_ttl_ms, ..Options::default() };
-        #[cfg(feature = "policies")]
         let options = Options {
             policy: if self.is_s3_fifo {
                 sark_cache_core::Policy::S3Fifo
