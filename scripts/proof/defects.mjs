@@ -89,7 +89,7 @@ const source = (file) => path.join('crates/core/src', file)
 
 /** Runs tests of the copy; whether they passed, and what they said. */
 function passes({ flags, args }) {
-  const kind = flags.replace(/\W+/g, '') || 'plain'
+  const kind = flags.replace('--cfg ', '') || 'defects-plain'
   const { status, stdout, stderr, error } = spawnSync(
     'cargo',
     ['test', '--release', '--locked', '-p', 'sark-cache-core', ...args],
@@ -101,7 +101,7 @@ function passes({ flags, args }) {
       env: {
         ...process.env,
         RUSTFLAGS: flags,
-        CARGO_TARGET_DIR: path.join(root, 'target', `defects-${kind}`),
+        CARGO_TARGET_DIR: path.join(root, 'target', kind),
         CARGO_PROFILE_RELEASE_LTO: 'off',
         CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '16',
         SARK_CACHE_SCHEDULES: '3000',

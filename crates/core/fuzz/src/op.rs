@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary, Unstructured};
-use sark_cache_core::{ENTRY_OVERHEAD, Key, Options};
+use sark_cache_core::{ENTRY_OVERHEAD, Key, Options, Policy};
 
 /// Longer cases find nothing that shorter ones do not.
 const MAX_OPS: usize = 500;
@@ -38,18 +38,8 @@ impl Setup {
         };
         let max_entry_bytes = self.max_entry_bytes.map(|bytes| ENTRY_OVERHEAD / 2 + u64::from(bytes));
         let default_ttl_ms = self.default_ttl_ms.map(|ms| u64::from(ms) + 1);
-        #[allow(clippy::needless_update, reason = "further options keep their defaults")]
-        let options =
-            Options { max_entries, max_bytes, max_entry_bytes, default_ttl_ms, ..Options::default() };
-        let options = Options {
-            policy: if self.is_s3_fifo {
-                sark_cache_core::Policy::S3Fifo
-            } else {
-                sark_cache_core::Policy::Lru
-            },
-            ..options
-        };
-        options
+        let policy = if self.is_s3_fifo { Policy::S3Fifo } else { Policy::Lru };
+        Options { max_entries, max_bytes, max_entry_bytes, default_ttl_ms, policy }
     }
 }
 
