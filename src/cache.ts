@@ -64,9 +64,10 @@ export interface CacheOptions {
    */
   policy?: EvictionPolicy
   /**
-   * How many values each thread keeps as it decoded them, to be returned again as long as they are current. They
-   * are frozen, with all that they hold. `false` keeps none: every read gives a copy of its own, which may be
-   * changed. Bytes, and values with a `Map`, a `Set` or a `Date` in them, are always private copies.
+   * How many values each thread keeps as it decoded them, to be returned again as long as they are current: by
+   * `get`, `peek`, `getOrSet` and what `wrap` makes. They are frozen, with all that they hold. `false` keeps none: every
+   * read gives a copy of its own, which may be changed, as `getMany`, `entries` and `take` do in any case. Bytes, and
+   * values with a `Map`, a `Set` or a `Date` in them, are always private copies.
    */
   near?: NearOptions | false
   /**
@@ -100,7 +101,11 @@ export interface WrapOptions<A extends unknown[]> extends Omit<GetOrSetOptions, 
   key: (...args: A) => string
 }
 
-/** What happened in a cache. Shared by all threads that have it open, but for the counts of loads. */
+/**
+ * What happened in a cache. Shared by all threads that have it open, but for the counts of loads. Reads that another
+ * thread answered by values that it keeps count when it reports them: as soon as it comes to its event loop, and at
+ * the latest after some thousands; those of a thread that is terminated may be lost.
+ */
 export interface CacheStats extends EngineStats, LoadCounts {
   /** `hits / (hits + misses)`, 0 before the first read. */
   hitRate: number
@@ -175,7 +180,7 @@ export class Cache<V = unknown> implements Disposable {
     this.#serializer = found
     const decode = (stored: Stored) => found.decode(stored) as V
     this.#near = near === false ? undefined : this.#engine.near(near, decode)
-    const isNear = this.#near !== undefined
+    const isNear = near !== false
     this.#wakeups = new Wakeups(name)
     abandoned.register(this, this.#wakeups, this)
     this.loader = new Loader({
@@ -253,8 +258,9 @@ export class Cache<V = unknown> implements Disposable {
     this.#near?.clear()
   }
 
-  /** The values under `keys`, in their order, `undefined` where there is none. */
+  /** The values under `keys`, in their order, each a copy of its own, `undefined` where there is none. */
   getMany(keys: readonly string[]): (V | undefined)[] {
+    this.#near?.beforeWrite()
     return this.#engine
       .getMany(checkedKeys(keys))
       .map((stored) => (stored === undefined ? undefined : (this.#serializer.decode(stored) as V)))
@@ -372,8 +378,8 @@ export class Cache<V = unknown> implements Disposable {
    *
    * If they change during the load, its result is dropped, and the value is loaded again. The TTL counts from
    * the start of the load. An error is never stored: it reaches everyone in this thread who waits, the other
-   * threads load by themselves, and the next call loads again. Each caller gets a copy of its own, as from
-   * `get`. A value past its TTL is served only if `staleWhileRevalidate` or `staleIfError` says so, and never
+   * threads load by themselves, and the next call loads again. Values are frozen, as from `get`, unless the cache
+   * keeps none. A value past its TTL is served only if `staleWhileRevalidate` or `staleIfError` says so, and never
    * after an invalidation.
    *
    * @throws What `load` throws; `ERR_CACHE_LOAD_TIMEOUT`; `ERR_CACHE_OVERTAKEN`; the reason of `signal`;

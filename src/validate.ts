@@ -51,9 +51,10 @@ export function checkNear(near: unknown): void {
   if (typeof near !== 'object' || near === null) {
     throw wrongType(`near must be false or an object, not ${describe(near)}`)
   }
-  const { max, maxSize } = near as { max?: unknown; maxSize?: unknown }
+  const { max, maxSize, clock } = near as { max?: unknown; maxSize?: unknown; clock?: unknown }
   if (max !== undefined) checkCount(max, 'near.max')
   if (maxSize !== undefined) checkCount(maxSize, 'near.maxSize')
+  if (clock !== undefined) checkChoice(clock as string, ['shared', 'exact'], 'near.clock')
 }
 
 /** Throws unless `value` is a string with at least one character. */

@@ -50,7 +50,7 @@ describe.skipIf(withoutRust)('the copies of a thread', () => {
   })
 
   it('do not keep what is larger than all of them may be', () => {
-    const { engine, near } = setup(10, { maxSize: 50 })
+    const { engine, near } = setup(10, { maxSize: 150 })
     engine.set('k', JSON.stringify({ n: 1, text: 'x'.repeat(100) }))
     expect(near.get('k')?.n).toBe(1)
     expect(near.kept).toEqual({ count: 0, bytes: 0 })
@@ -90,7 +90,7 @@ describe.skipIf(withoutRust)('the copies of a thread', () => {
     )
     const bounds = fc.record({
       max: fc.integer({ min: 1, max: 20 }),
-      maxSize: fc.integer({ min: 1, max: 400 }),
+      maxSize: fc.integer({ min: 1, max: 1_500 }),
     })
     fc.assert(
       fc.property(

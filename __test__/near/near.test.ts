@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Cache, type CacheOptions } from '../../src/index.js'
 import { engines, sleep, thrown, uniqueName } from '../helpers/engines.js'
@@ -129,6 +130,56 @@ describe.each(engines)('kept values on the %s engine', (engine) => {
     }
   })
 
+  it('expire to the millisecond by the clock itself, if it is to be exact', () => {
+    using cache = open<number>({ near: { clock: 'exact' } })
+    cache.set('k', 1, 50)
+    const start = performance.now()
+    while (cache.get('k') === 1) expect(performance.now() - start).toBeLessThan(53)
+    expect(performance.now() - start).toBeGreaterThan(48)
+    expect(cache.stats().nearHits).toBeGreaterThan(10)
+  })
+
+  it('leave the order of use exact in a small cache', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 12 }),
+        fc.array(fc.record({ reads: fc.boolean(), key: fc.nat(15) }), { maxLength: 300 }),
+        (max, steps) => {
+          using cache = open<number>({ max })
+          const order: number[] = []
+          for (const { reads, key } of steps) {
+            const known = order.indexOf(key)
+            expect(cache.peek(`${key}`) !== undefined).toBe(known >= 0)
+            if (reads) cache.get(`${key}`)
+            else cache.set(`${key}`, key)
+            if (known >= 0) order.splice(known, 1)
+            if (known >= 0 || !reads) order.push(key)
+            if (order.length > max) order.shift()
+          }
+        },
+      ),
+    )
+  })
+
+  it('are bounded, long keys included', () => {
+    using cache = open<number>({ maxSize: 2 ** 20, near: { max: 3, maxSize: 5_000 } })
+    for (let round = 0; round < 3; round++) {
+      for (let key = 0; key < 6; key++) {
+        const name = 'x'.repeat(key * 1_000)
+        cache.set(name, key)
+        expect([cache.get(name), cache.get(name)]).toEqual([key, key])
+      }
+    }
+    // Those of the two longest keys are larger than all copies may be.
+    const reads = ['', 'x'.repeat(5_000)].map((name) => {
+      const before = cache.stats().nearHits
+      cache.get(name)
+      cache.get(name)
+      return cache.stats().nearHits - before
+    })
+    expect(reads).toEqual([1, 0])
+  })
+
   it('are served until they expire by a loop that never lets go', () => {
     using cache = open<number>()
     cache.set('k', 1, 700)
@@ -191,6 +242,7 @@ describe.each(engines)('kept values on the %s engine', (engine) => {
     [{ near: { max: 0 } }, 'ERR_OUT_OF_RANGE'],
     [{ near: { max: 1.5 } }, 'ERR_OUT_OF_RANGE'],
     [{ near: { maxSize: 'x' } }, 'ERR_INVALID_ARG_TYPE'],
+    [{ near: { clock: 'wall' } }, 'ERR_OUT_OF_RANGE'],
     [{ policy: 'mru' }, 'ERR_OUT_OF_RANGE'],
   ])('refuses %j', (options, code) => {
     expect(thrown(() => open(options as CacheOptions)).code).toBe(code)

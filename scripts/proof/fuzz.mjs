@@ -8,7 +8,17 @@ export function fuzz({ ask, hasNightly }, seconds) {
   for (const target of ['ops', 'concurrent']) {
     // A case takes some ms; one that takes so long never ends.
     const limits = [`-max_total_time=${seconds}`, '-timeout=20', '-rss_limit_mb=4096', '-max_len=4096']
-    const args = ['+nightly', 'fuzz', 'run', target, '--', ...limits, '-print_final_stats=1', '-print_funcs=0', '-verbosity=0']
+    const args = [
+      '+nightly',
+      'fuzz',
+      'run',
+      target,
+      '--',
+      ...limits,
+      '-print_final_stats=1',
+      '-print_funcs=0',
+      '-verbosity=0',
+    ]
     run('cargo', args, { cwd: path.join(root, 'crates/core') })
   }
 }

@@ -25,7 +25,10 @@ export interface Binding {
   close(cache: number): boolean
   options(cache: number): Omit<EngineSettings, 'policy'> & { serializer: number; policy: number }
   get(cache: number, key: string): Stored | undefined
-  near(cache: number): [versions: Float64Array, time: Float64Array, report: Float64Array] | undefined
+  near(
+    cache: number,
+  ): [versions: Float64Array, time: Float64Array, report: Float64Array, margin: number] | undefined
+  now(cache: number): number
   getNear(cache: number, key: string, written: number): Stored | null | undefined
   touch(cache: number, touched: Float64Array, count: number, hits: number): void
   peek(cache: number, key: string): Stored | undefined
@@ -89,7 +92,8 @@ export function load(file: string): Loaded {
       ),
     }
   }
-  return { binding: binding as Binding }
+  // A plain object of the calls: the exports of an addon are a dictionary, in which each call would be looked up.
+  return { binding: { ...(binding as Binding) } }
 }
 
 function unavailable(message: string, cause: unknown): CacheError {

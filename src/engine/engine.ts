@@ -154,8 +154,8 @@ export interface Engine {
   /** Whether no more than this part of its TTL, from 0 to 1, is left to the value under `key`. */
   isDue(key: string, part: number): boolean
   invalidateTag(tag: string): void
-  /** Reads that keep what they decode; `undefined` where the runtime has no means for it. */
-  near<V>(options: NearOptions, decode: Decode<V>): Near<V> | undefined
+  /** Reads that keep what they decode. */
+  near<V>(options: NearOptions, decode: Decode<V>): Near<V>
   stats(): EngineStats
   resetStats(): void
   close(): void

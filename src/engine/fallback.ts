@@ -68,20 +68,22 @@ export class FallbackEngine implements Engine {
     return out(this.#store.find(key))
   }
 
-  near<V>(_options: NearOptions, decode: Decode<V>): Near<V> {
-    return new KeptValues(this, decode)
+  near<V>(options: NearOptions, decode: Decode<V>): Near<V> {
+    return new KeptValues(this, decode, options)
   }
 
-  /** As `get`, with what `decode` made of the value, now or, if it said so, before. */
-  getKept<V>(key: string, decode: DecodeOnce<V>): V | undefined {
-    const entry = this.#store.use(key)
-    if (entry?.decoded !== undefined) this.#store.stats.nearHits++
-    return kept(entry, decode)
+  /** The entry that `get` reads, counted and used as by it. */
+  use(key: string): Entry | undefined {
+    return this.#store.use(key)
   }
 
-  /** As `peek`, with what `decode` made of the value, now or, if it said so, before. */
-  peekKept<V>(key: string, decode: DecodeOnce<V>): V | undefined {
-    return kept(this.#store.find(key), decode)
+  /** The entry that `peek` reads. */
+  find(key: string): Entry | undefined {
+    return this.#store.find(key)
+  }
+
+  countNearHit(): void {
+    this.#store.stats.nearHits++
   }
 
   take(key: string): Stored | undefined {
@@ -219,17 +221,6 @@ export class FallbackEngine implements Engine {
     store.leases.release(this)
     leave(store, this.#name)
   }
-}
-
-/** Makes a value of what is stored, and says whether all readers may be given the same one. */
-type DecodeOnce<V> = (stored: Stored) => { value: V; keep: boolean }
-
-function kept<V>(entry: Entry | undefined, decode: DecodeOnce<V>): V | undefined {
-  if (entry === undefined) return undefined
-  if (entry.decoded !== undefined) return entry.decoded as V
-  const { value, keep } = decode(out(entry) as Stored)
-  if (keep) entry.decoded = value
-  return value
 }
 
 /** What the caller gets: text as it is, bytes as a copy of its own. */

@@ -1,5 +1,5 @@
 import { CacheError } from '../errors.js'
-import { NearCopies, type NearEngine } from '../near/copies.js'
+import { NearCopies, type NearEngine, type NearMemory } from '../near/copies.js'
 import type { Decode, Near, NearOptions } from '../near/near.js'
 import type { Binding } from './binding.js'
 import {
@@ -62,11 +62,19 @@ export class NativeEngine implements Engine, NearEngine {
     return this.#binding.peek(this.#cache, key)
   }
 
-  near<V>(options: NearOptions, decode: Decode<V>): Near<V> | undefined {
+  near<V>(options: NearOptions, decode: Decode<V>): Near<V> {
+    return new NearCopies<V>(this, decode, options, this.settings.max)
+  }
+
+  nearMemory(): NearMemory | undefined {
     const memory = this.#binding.near(this.#cache)
     if (memory === undefined) return undefined
-    const [versions, time, report] = memory
-    return new NearCopies<V>(this, { versions, time, report }, decode, options, this.settings.max)
+    const [versions, time, report, margin] = memory
+    return { versions, time, report, margin }
+  }
+
+  now(): number {
+    return this.#binding.now(this.#cache)
   }
 
   getNear(key: string, written: number): Stored | null | undefined {

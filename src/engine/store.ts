@@ -35,7 +35,7 @@ export interface Entry {
   /** Ms from its insertion to the end of its TTL. */
   readonly ttl: number
   readonly tags: readonly string[] | undefined
-  /** What the wrapper made of `value`, if it keeps it. */
+  /** What a wrapper made of `value`, as long as one keeps it. */
   decoded?: unknown
 }
 

@@ -68,7 +68,7 @@ export class Loader<V> {
     this.#host = host
   }
 
-  /** A copy of the value for one caller. */
+  /** The value for one caller. */
   #serve({ status }: Request<V>, source: NonNullable<LoadStatus['source']>, stored: Stored): V {
     if (status !== undefined) status.source = source
     // What was loaded is still in the hands of others.

@@ -10,10 +10,17 @@ export interface NearMemory {
   readonly time: Float64Array
   /** Where {@link NearEngine.getNear} reports. */
   readonly report: Float64Array
+  /** The ms before a deadline in which `time` is not to be relied on. */
+  readonly margin: number
 }
 
 /** The part of the native engine that copies are made from. */
 export interface NearEngine {
+  /** `undefined` where the runtime does not allow it. */
+  nearMemory(): NearMemory | undefined
+  /** The ms of this moment, as deadlines are given. */
+  now(): number
+  get(key: string): Stored | undefined
   /** As `get`, with a report; `null` if the value is still that of the write of this number. */
   getNear(key: string, written: number): Stored | null | undefined
   peek(key: string): Stored | undefined
@@ -32,25 +39,33 @@ const CELL = 0
 const VERSION = 1
 /** The number of the last invalidation, when the value was read. */
 const INVALIDATION = 2
-/** The ms up to which the copy may be used without a look at the clock. */
+/** The ms up to which the copy may be used. */
 const LIMIT = 3
 /** In the second half: the number of the write that the value is of, */
 const WRITTEN = 0
 /** the halves of the key's hash, */
 const HIGH = 1
 const LOW = 2
-/** and the bytes of the value as stored. */
+/** and the bytes that the entry is charged. */
 const SIZE = 3
-
-/** Read since it was last reported. */
-const PENDING = 1
-/** Read since the hand of the clock last passed. */
-const RECENT = 2
 
 /** Ms from the first read that is not reported to the report. */
 const REPORT_AFTER = 100
 /** Entries of one call of `touch`. */
 const BATCH = 512
+/** Reads after which a thread that does not come to its event loop looks whether to report. */
+const LOOK_AFTER = 4_096
+/** Reads for each entry to be reported that make a report cost next to nothing. */
+const WORTH = 32
+/** Entries up to which a report is in the order of their last reads. */
+const ORDERED = 2_048
+/** What takes the place of the memory until it is lent: no copy can be looked at before. */
+const NOTHING: NearMemory = {
+  versions: new Float64Array(1),
+  time: new Float64Array(1),
+  report: new Float64Array(2 * HALF),
+  margin: 0,
+}
 /** No number of a write. */
 const NONE = -1
 
@@ -65,9 +80,12 @@ const NONE = -1
 export class NearCopies<V> implements Near<V> {
   readonly #engine: NearEngine
   readonly #decode: Decode<V>
-  readonly #versions: Float64Array
-  readonly #time: Float64Array
-  readonly #report: Float64Array
+  readonly #isExact: boolean
+  /** `null` where there is none. */
+  #memory: NearMemory | null | undefined
+  #versions = NOTHING.versions
+  #time = NOTHING.time
+  #report = NOTHING.report
   readonly #max: number
   readonly #maxSize: number
   /** Reads that may stay unreported when the engine is about to choose what to evict. */
@@ -77,41 +95,45 @@ export class NearCopies<V> implements Near<V> {
   /** By place: the first half of the numbers, and the second. */
   #checks = new Float64Array(0)
   #facts = new Float64Array(0)
-  #flags = new Uint8Array(0)
+  /** By place: the number of the last read that is not reported, 0 if all are. */
+  #reads = new Float64Array(0)
+  /** By place: 1 for a copy read since the hand of the clock last passed. */
+  #recent = new Uint8Array(0)
   #values: (V | undefined)[] = []
   #keys: (string | undefined)[] = []
   /** Places without a copy. */
   #free: number[] = []
   #bytes = 0
   #hand = 0
+  /** Reads that are not reported. */
   #hits = 0
-  /** Places of copies read since the last report, in the order of their first read. */
+  #lookAt = LOOK_AFTER
+  /** Places of copies read since the last report. */
   #pending: number[] = []
   #timer: NodeJS.Timeout | undefined
 
   constructor(
     engine: NearEngine,
-    { versions, time, report }: NearMemory,
     decode: Decode<V>,
-    { max, maxSize }: NearOptions,
+    { max, maxSize, clock }: NearOptions,
     /** The most entries of the cache. */
     entries: number,
   ) {
     this.#engine = engine
     this.#decode = decode
-    this.#versions = versions
-    this.#time = time
-    this.#report = report
+    this.#isExact = clock === 'exact'
     this.#max = Math.min(max ?? DEFAULT_NEAR_MAX, entries)
     this.#maxSize = maxSize ?? DEFAULT_NEAR_SIZE
-    this.#lag = Math.min(2_048, Math.max(1, Math.floor(Math.min(entries, 2 ** 31) / 64)))
+    this.#lag = Math.min(512, Math.max(1, Math.floor(Math.min(entries, 2 ** 31) / 64)))
   }
 
   get(key: string): V | undefined {
     const place = this.#places.get(key)
     if (place !== undefined && this.#holds(place)) {
-      this.#hits++
-      if (((this.#flags[place] as number) & PENDING) === 0) this.#enter(place)
+      const hits = ++this.#hits
+      if (this.#reads[place] === 0) this.#enter(place)
+      this.#reads[place] = hits
+      if (hits === this.#lookAt) this.#look()
       return this.#values[place]
     }
     return this.#read(key, place)
@@ -121,10 +143,21 @@ export class NearCopies<V> implements Near<V> {
     const place = this.#places.get(key)
     if (place !== undefined && this.#holds(place)) return this.#values[place]
     const stored = this.#engine.peek(key)
-    if (stored === undefined) return undefined
+    return stored === undefined ? undefined : this.#frozen(stored)
+  }
+
+  #frozen(stored: Stored): V {
     const value = this.#decode(stored)
     freezeDeep(value)
     return value
+  }
+
+  #borrow(): void {
+    this.#memory = this.#engine.nearMemory() ?? null
+    const { versions, time, report } = this.#memory ?? NOTHING
+    this.#versions = versions
+    this.#time = time
+    this.#report = report
   }
 
   /** Whether a read of the engine would return what the copy was made of. */
@@ -134,15 +167,21 @@ export class NearCopies<V> implements Near<V> {
     if (this.#versions[checks[at + CELL] as number] !== checks[at + VERSION]) return false
     if (this.#versions[0] !== checks[at + INVALIDATION]) return false
     const limit = checks[at + LIMIT] as number
-    return limit === Infinity || (this.#time[0] as number) < limit
+    return limit === Infinity || (this.#isExact ? this.#engine.now() : (this.#time[0] as number)) < limit
   }
 
   /** Notes that a copy was read for the first time since the last report. */
   #enter(place: number): void {
-    this.#flags[place] = PENDING | RECENT
+    this.#recent[place] = 1
     this.#pending.push(place)
     // Unreferenced: a report keeps no process alive.
     this.#timer ??= setTimeout(() => this.#onTimer(), REPORT_AFTER).unref()
+  }
+
+  /** Reports, if that costs little; what others write could push out what this thread reads without pause. */
+  #look(): void {
+    if (this.#hits >= WORTH * this.#pending.length) this.flush()
+    else this.#lookAt += LOOK_AFTER
   }
 
   #onTimer(): void {
@@ -153,6 +192,11 @@ export class NearCopies<V> implements Near<V> {
   /** Reads from the engine, and keeps what it finds. */
   #read(key: string, place: number | undefined): V | undefined {
     this.beforeWrite()
+    if (this.#memory === undefined) this.#borrow()
+    if (this.#memory === null) {
+      const stored = this.#engine.get(key)
+      return stored === undefined ? undefined : this.#frozen(stored)
+    }
     const known = place === undefined ? NONE : (this.#facts[place * HALF + WRITTEN] as number)
     const stored = this.#engine.getNear(key, known)
     if (stored === null) {
@@ -184,13 +228,16 @@ export class NearCopies<V> implements Near<V> {
       this.#checks[at + number] = this.#report[number] as number
       this.#facts[at + number] = this.#report[HALF + number] as number
     }
+    // Where the time is not asked for at each read, what is left of a life after this is for the engine.
+    if (!this.#isExact)
+      this.#checks[at + LIMIT] = (this.#report[LIMIT] as number) - (this.#memory?.margin ?? 0)
   }
 
   #keep(key: string, known: number | undefined, value: V): void {
     const place = known ?? this.#take(key)
     this.#values[place] = value
     this.#note(place)
-    this.#flags[place] = (this.#flags[place] as number) | RECENT
+    this.#recent[place] = 1
     while (this.#bytes > this.#maxSize) this.#evict(place)
   }
 
@@ -213,11 +260,14 @@ export class NearCopies<V> implements Near<V> {
     checks.set(this.#checks)
     const facts = new Float64Array(after * HALF)
     facts.set(this.#facts)
-    const flags = new Uint8Array(after)
-    flags.set(this.#flags)
+    const reads = new Float64Array(after)
+    reads.set(this.#reads)
+    const recent = new Uint8Array(after)
+    recent.set(this.#recent)
     this.#checks = checks
     this.#facts = facts
-    this.#flags = flags
+    this.#reads = reads
+    this.#recent = recent
     for (let place = after - 1; place >= before; place--) this.#free.push(place)
     for (let place = before; place < after; place++) {
       this.#keys.push(undefined)
@@ -233,20 +283,20 @@ export class NearCopies<V> implements Near<V> {
       const place = this.#hand
       this.#hand = (place + 1) % this.#keys.length
       if (place === except || this.#keys[place] === undefined) continue
-      if (((this.#flags[place] as number) & RECENT) === 0) {
+      if (this.#recent[place] === 0) {
         this.#drop(place)
         return
       }
-      this.#flags[place] = 0
+      this.#recent[place] = 0
     }
   }
 
   #drop(place: number): void {
-    if (((this.#flags[place] as number) & PENDING) !== 0) this.flush()
+    if (this.#reads[place] !== 0) this.flush()
     this.#places.delete(this.#keys[place] as string)
     this.#keys[place] = undefined
     this.#values[place] = undefined
-    this.#flags[place] = 0
+    this.#recent[place] = 0
     this.#bytes -= this.#facts[place * HALF + SIZE] as number
     this.#facts[place * HALF + SIZE] = 0
     this.#free.push(place)
@@ -260,7 +310,10 @@ export class NearCopies<V> implements Near<V> {
     let hits = this.#hits
     if (hits === 0) return
     const pending = this.#pending
+    const reads = this.#reads
+    if (pending.length <= ORDERED) pending.sort((a, b) => (reads[a] as number) - (reads[b] as number))
     this.#hits = 0
+    this.#lookAt = LOOK_AFTER
     this.#pending = []
     const facts = this.#facts
     const touched = new Float64Array(3 * Math.min(BATCH, pending.length))
@@ -268,7 +321,7 @@ export class NearCopies<V> implements Near<V> {
       const count = Math.min(BATCH, pending.length - from)
       for (let entry = 0; entry < count; entry++) {
         const place = pending[from + entry] as number
-        this.#flags[place] = (this.#flags[place] as number) & RECENT
+        reads[place] = 0
         touched[3 * entry] = facts[place * HALF + HIGH] as number
         touched[3 * entry + 1] = facts[place * HALF + LOW] as number
         touched[3 * entry + 2] = facts[place * HALF + WRITTEN] as number
@@ -285,7 +338,8 @@ export class NearCopies<V> implements Near<V> {
     this.#places.clear()
     this.#checks = new Float64Array(0)
     this.#facts = new Float64Array(0)
-    this.#flags = new Uint8Array(0)
+    this.#reads = new Float64Array(0)
+    this.#recent = new Uint8Array(0)
     this.#values = []
     this.#keys = []
     this.#free = []
@@ -293,7 +347,7 @@ export class NearCopies<V> implements Near<V> {
     this.#hand = 0
   }
 
-  /** How many copies are kept, and the bytes of them as they are stored. */
+  /** How many copies are kept, and the bytes that their entries are charged. */
   get kept(): { count: number; bytes: number } {
     return { count: this.#places.size, bytes: this.#bytes }
   }

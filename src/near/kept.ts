@@ -1,31 +1,67 @@
+import type { Stored } from '../engine/engine.js'
 import type { FallbackEngine } from '../engine/fallback.js'
+import type { Entry } from '../engine/store.js'
 import { freezeDeep } from './freeze.js'
-import type { Decode, Near } from './near.js'
+import { DEFAULT_NEAR_MAX, DEFAULT_NEAR_SIZE, type Decode, type Near, type NearOptions } from './near.js'
 
-/** Decoded values on the fallback engine: they lie beside what is stored, and go with it. */
+/**
+ * Decoded values on the fallback engine. They lie with their entries, and are as current as those; when there are too
+ * many, the one goes that was decoded first.
+ */
 export class KeptValues<V> implements Near<V> {
   readonly #engine: FallbackEngine
-  readonly #decode: (stored: Parameters<Decode<V>>[0]) => { value: V; keep: boolean }
+  readonly #decode: Decode<V>
+  readonly #max: number
+  readonly #maxSize: number
+  /** Entries with a decoded value, in the order in which they got it; some of them may have left the cache. */
+  readonly #entries = new Set<Entry>()
+  #bytes = 0
 
-  constructor(engine: FallbackEngine, decode: Decode<V>) {
+  constructor(engine: FallbackEngine, decode: Decode<V>, { max, maxSize }: NearOptions) {
     this.#engine = engine
-    this.#decode = (stored) => {
-      const value = decode(stored)
-      return { value, keep: !(value instanceof Uint8Array) && freezeDeep(value) }
-    }
+    this.#decode = decode
+    this.#max = max ?? DEFAULT_NEAR_MAX
+    this.#maxSize = maxSize ?? DEFAULT_NEAR_SIZE
   }
 
   get(key: string): V | undefined {
-    return this.#engine.getKept(key, this.#decode)
+    const entry = this.#engine.use(key)
+    if (entry !== undefined && this.#entries.has(entry)) this.#engine.countNearHit()
+    return this.#valueOf(entry)
   }
 
   peek(key: string): V | undefined {
-    return this.#engine.peekKept(key, this.#decode)
+    return this.#valueOf(this.#engine.find(key))
+  }
+
+  #valueOf(entry: Entry | undefined): V | undefined {
+    if (entry === undefined) return undefined
+    if (this.#entries.has(entry)) return entry.decoded as V
+    const { value: stored } = entry
+    // What can be changed is a copy of the caller's own.
+    const value = this.#decode(stored instanceof Uint8Array ? new Uint8Array(stored) : (stored as Stored))
+    if (value instanceof Uint8Array || !freezeDeep(value) || entry.size > this.#maxSize) return value
+    entry.decoded = value
+    this.#entries.add(entry)
+    this.#bytes += entry.size
+    for (const first of this.#entries) {
+      if (this.#entries.size <= this.#max && this.#bytes <= this.#maxSize) break
+      this.#forget(first)
+    }
+    return value
+  }
+
+  #forget(entry: Entry): void {
+    this.#entries.delete(entry)
+    this.#bytes -= entry.size
+    entry.decoded = undefined
   }
 
   beforeWrite(): void {}
 
   flush(): void {}
 
-  clear(): void {}
+  clear(): void {
+    for (const entry of this.#entries) this.#forget(entry)
+  }
 }

@@ -4,8 +4,20 @@ import type { Stored } from '../engine/engine.js'
 export interface NearOptions {
   /** The most values kept. Default: 16 384, or as many as the cache may hold, if that is less. */
   max?: number
-  /** The most bytes that the values kept may have as they are stored; decoded they take several times as much. Default: 16 MiB. */
+  /**
+   * The most bytes that the values kept may have, counted as for the cache's `maxSize`; decoded they take several times
+   * as much. Default: 16 MiB.
+   */
   maxSize?: number
+  /**
+   * How a copy knows the time. `shared`: from memory that a thread of the engine keeps up to date while copies of values
+   * with a TTL are read, with a look at the clock in the last quarter of a second of a value's life. `exact`: from
+   * the clock, at every read of a value with a TTL, which takes about as long again as the rest. Only when a process
+   * that was stopped or suspended goes on, or its threads get no processor for that long, can the first be
+   * behind, and for the moment that it takes that thread to wake up, a value be returned that expired meanwhile.
+   * Default: `shared`; in a `PolicyCache`, `exact`.
+   */
+  clock?: 'shared' | 'exact'
 }
 
 /** Reads of a cache that keep what they decode. All values are frozen, or private to the caller. */

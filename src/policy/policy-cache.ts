@@ -158,7 +158,8 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
       ...(max === undefined ? {} : { max }),
       ...(maxSize === undefined ? {} : { maxSize }),
       ...(policy === undefined ? {} : { policy }),
-      ...(near === undefined ? {} : { near }),
+      // Beside the digest of a query a look at the clock costs nothing.
+      near: near === false ? near : { clock: 'exact', ...near },
       ...(engine === undefined ? {} : { engine }),
     })
     this.engine = this.#cache.engine

@@ -325,6 +325,12 @@ impl EntryRef {
         unsafe { self.bytes(shape.value_offset(), shape.value_len) }
     }
 
+    /// The bytes that are charged for the entry, as [`ENTRY_OVERHEAD`](crate::ENTRY_OVERHEAD) says.
+    #[must_use]
+    pub fn charge(&self) -> u64 {
+        crate::cache::charge(self)
+    }
+
     /// The [`Value::encoding`] that the value was stored with.
     #[must_use]
     pub fn encoding(&self) -> u8 {

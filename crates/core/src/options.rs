@@ -10,7 +10,8 @@ pub enum Policy {
     #[default]
     Lru,
     /// The one that S3-FIFO chooses (Yang et al., SOSP '23): what is used only once leaves early, whatever
-    /// comes between. It keeps up to 24 bytes more an entry, for keys that have left.
+    /// comes between. It keeps up to 64 bytes more an entry, for
+    /// the hashes of keys that have left, which are not charged.
     S3Fifo,
 }
 

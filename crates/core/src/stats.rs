@@ -13,7 +13,7 @@ macro_rules! counters {
         /// [`reset_stats`](crate::Cache::reset_stats).
         ///
         /// Each event is counted once, in the order of a single thread exactly, and between threads as soon
-        /// as the operation has returned.
+        /// as the operation has returned; hits on copies as soon as they are reported.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Stats { $($(#[$doc])* pub $name: u64,)* }

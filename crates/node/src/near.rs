@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use napi::sys;
-use sark_cache_core::{Board, Sighting, pulse};
+use sark_cache_core::{Board, Clock, MonotonicClock, Sighting, pulse};
 
 use crate::arguments::{Call, as_double, callbacks};
 use crate::bulk::set_element;
@@ -16,8 +16,8 @@ use crate::failure::{Failure, check};
 use crate::text::value_to_js;
 
 /// Where `getNear` leaves what a copy is to be checked against, as `f64`s: the place of its key's number among
-/// the versions, that number, the number of the last invalidation, the ms up to which the copy may be used, the
-/// number of the write that it is of, both halves of its key's hash, and the bytes of the value as stored.
+/// the versions, that number, the number of the last invalidation, the ms from which on the value is stale, the
+/// number of the write that it is of, both halves of its key's hash, and the bytes that the entry is charged.
 pub(crate) type Report = [AtomicU64; 8];
 
 /// What keeps the memory behind a buffer alive.
@@ -38,7 +38,8 @@ impl<const N: usize> Call<'_, N> {
         let owner = Box::into_raw(Box::new(owner));
         let (mut buffer, mut out) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: `owner` keeps the words alive until the buffer is gone. Scripts of this package only read
-        // them; what another thread writes meanwhile shows as an old or a new number, never a mixed one.
+        // them; what another thread writes meanwhile shows as an old or a new number, for
+        // loads and stores of 64 bits are whole on the targets that come here.
         let status = unsafe {
             let data = words.as_ptr().cast_mut().cast();
             let hint = owner.cast();
@@ -92,18 +93,17 @@ impl<const N: usize> Call<'_, N> {
         Ok(unsafe { slice::from_raw_parts(data.cast(), len) })
     }
 
-    fn report(&self, sighting: &Sighting, size: usize) {
+    fn report(&self, sighting: &Sighting, charge: u64) {
         let [high, low] = [sighting.hash >> 32, sighting.hash & u64::from(u32::MAX)];
-        let margin = as_double(pulse::MARGIN_MS);
         let numbers = [
             f64::from(sighting.cell),
             sighting.version,
             sighting.invalidation,
-            sighting.fresh_until - margin,
+            sighting.fresh_until,
             sighting.written,
             as_double(high),
             as_double(low),
-            as_double(size as u64),
+            as_double(charge),
         ];
         for (word, number) in self.environment.report.iter().zip(numbers) {
             word.store(number.to_bits(), Ordering::Relaxed);
@@ -112,10 +112,14 @@ impl<const N: usize> Call<'_, N> {
 }
 
 callbacks! {
-    /// `near(cache)`: `[versions, time, report]`, three `Float64Array`s: the numbers that stand for keys, with that
-    /// of the last invalidation in front; the ms of this moment, infinite while nobody needs them; and where
-    /// `getNear` reports. `undefined` where the runtime does not allow it.
+    /// `near(cache)`: `[versions, time, report, margin]`, three `Float64Array`s and a number: the numbers that stand
+    /// for keys, with that of the last invalidation in front; the ms of this moment, infinite while nobody needs
+    /// them; where `getNear` reports; and for how many ms before a deadline `time` is not to be relied on.
+    /// `undefined` where the runtime does not allow it, and where a number could be read while half of it is new.
     "near" near(call: 1) {
+        if cfg!(target_pointer_width = "32") {
+            return call.undefined();
+        }
         let board = call.environment.with(call.cache()?, |open| Ok(Arc::clone(open.cache.board())))?;
         let versions = call.view(board.words(), Owner::Board(Arc::clone(&board)))?;
         let time = call.view(slice::from_ref(pulse::word()), Owner::Process)?;
@@ -124,11 +128,17 @@ callbacks! {
         let (Some(versions), Some(time), Some(report)) = (versions, time, report) else {
             return call.undefined();
         };
-        let out = call.array(3)?;
+        let out = call.array(4)?;
         set_element(call.env, out, 0, versions)?;
         set_element(call.env, out, 1, time)?;
         set_element(call.env, out, 2, report)?;
+        set_element(call.env, out, 3, call.count(pulse::MARGIN_MS)?)?;
         Ok(out)
+    }
+
+    /// `now(cache)`: the ms of this moment, as deadlines are reported.
+    "now" now(call: 1) {
+        call.count(MonotonicClock.now_ms())
     }
 
     /// `getNear(cache, key, written)`: as `get`, with a report; `null` if the value is still that of the write of
@@ -138,7 +148,7 @@ callbacks! {
         let Some((entry, sighting)) = call.keyed(|open, key| Ok(open.cache.get_sighted(key)))? else {
             return call.undefined();
         };
-        call.report(&sighting, entry.value().len());
+        call.report(&sighting, entry.charge());
         #[expect(clippy::float_cmp, reason = "both are whole numbers")]
         if sighting.written == known {
             return call.null();
