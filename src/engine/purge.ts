@@ -1,7 +1,7 @@
 import type { Engine, PurgeSlice } from './engine.js'
 
 /** Entries looked at between two looks at the clock. */
-const STEP = 512
+const STEP = 128
 
 /** Removes expired entries for about `ms` of time; says whether any are left. */
 export function purgeFor(engine: Engine, ms: number): PurgeSlice {

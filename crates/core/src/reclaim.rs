@@ -32,6 +32,12 @@ pub struct Cursor {
 /// Wheel steps taken before the stripe is unlocked for others.
 const STEPS_PER_LOCK: u32 = 64;
 
+/// Has the allocator put freed blocks in order. That of glibc keeps small ones apart until somebody asks for a large
+/// one and then joins all of them, which would take tens of ms after a million; asking after each slice keeps it short.
+fn settle_allocator() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(4_096)));
+}
+
 impl<C: Clock> Cache<C> {
     /// Removes expired entries, looking at no more than `budget` of them; call it again until it is
     /// [`done`](Purge::done). The cost follows the number of expired entries, not that of all.
@@ -41,6 +47,7 @@ impl<C: Clock> Cache<C> {
         let mut removed = 0;
         while let Some(number) = self.stripes.due(now).next() {
             if left == 0 {
+                settle_allocator();
                 return Purge { removed, done: false };
             }
             let mut stripe = self.stripes.lock(number);
@@ -52,6 +59,9 @@ impl<C: Clock> Cache<C> {
                 removed += 1;
             }
             left += steps;
+        }
+        if removed > 0 {
+            settle_allocator();
         }
         Purge { removed, done: true }
     }
