@@ -171,10 +171,23 @@ const FEW: u64 = 1_000;
 
 /// Drops what was taken out of a cache, in a thread of its own if there are many entries. Where none can be
 /// had, here.
-fn drop_aside(entries: u64, garbage: impl Send + 'static) {
+fn drop_aside(entries: u64, garbage: (impl Send + 'static, Vec<Stripe>)) {
     if entries > FEW {
         let thread = std::thread::Builder::new().name("sark-cache-free".to_owned());
         // If the thread cannot be made, the closure and all that it holds is dropped with the error.
-        drop(thread.spawn(move || drop(garbage)));
+        drop(thread.spawn(move || drop_backwards(garbage)));
+    }
+}
+
+/// Drops the youngest entries first. They tend to lie where the heap ends, which then shrinks a little at a time; from
+/// the other side it would shrink at once by all there was, and nobody could get memory meanwhile.
+fn drop_backwards((table, mut stripes): (impl Send, Vec<Stripe>)) {
+    drop(table);
+    let mut found = true;
+    while found {
+        found = false;
+        for stripe in &mut stripes {
+            found |= stripe.drop_last();
+        }
     }
 }

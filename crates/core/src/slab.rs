@@ -22,6 +22,11 @@ impl<T: Default> Slab<T> {
         }
     }
 
+    /// Takes the last elements out, as many as lie together.
+    pub(crate) fn pop_chunk(&mut self) -> Option<impl Sized + use<T>> {
+        self.chunks.pop()
+    }
+
     /// How many elements there is room for.
     pub(crate) fn len(&self) -> usize {
         self.chunks.len() * CHUNK

@@ -188,6 +188,11 @@ impl Stripe {
         gone
     }
 
+    /// Drops what is in the last slots; says whether there were any.
+    pub(crate) fn drop_last(&mut self) -> bool {
+        self.slots.pop_chunk().is_some()
+    }
+
     /// How many entries there are, and the bytes charged for them.
     pub(crate) fn held(&self) -> (u64, u64) {
         (self.live as u64, self.charged)
