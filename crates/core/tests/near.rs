@@ -1,0 +1,127 @@
+//! What a thread that keeps copies relies on: a copy holds exactly as long as a read would return its entry.
+
+#![allow(clippy::unwrap_used, reason = "a failure in a test ends it")]
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use sark_cache_core::{
+    Board, Cache, Clock, InsertOptions, Inserted, ManualClock, MonotonicClock, Options, Sighting, pulse,
+};
+
+fn cache(max_entries: usize) -> Cache {
+    Cache::new(Options { max_entries: Some(max_entries), ..Options::default() }).unwrap()
+}
+
+fn set(cache: &Cache, key: &str, value: &str) {
+    let options = InsertOptions { tags: &["tag".into()], ..InsertOptions::default() };
+    assert_eq!(cache.insert(key.into(), value.into(), options), Ok(Inserted::Stored));
+}
+
+fn sight(cache: &Cache, key: &str) -> Sighting {
+    cache.get_sighted(key.into()).unwrap().1
+}
+
+/// The comparison that readers of copies make.
+#[expect(clippy::float_cmp, reason = "numbers that are equal or not, and never computed")]
+fn holds(cache: &Cache, sighting: &Sighting) -> bool {
+    let word = |place: usize| f64::from_bits(cache.board().words()[place].load(Ordering::SeqCst));
+    word(sighting.cell as usize) == sighting.version && word(0) == sighting.invalidation
+}
+
+#[test]
+fn a_copy_holds_until_its_key_changes() {
+    let cache = cache(2);
+    let changes: [&dyn Fn(); 5] = [
+        &|| set(&cache, "k", "new"),
+        &|| drop(cache.take("k".into())),
+        &|| cache.invalidate_tag("tag".into()),
+        &|| cache.clear(),
+        &|| ["a", "b", "c"].iter().for_each(|key| set(&cache, key, "")),
+    ];
+    for (number, change) in changes.iter().enumerate() {
+        set(&cache, "k", "old");
+        let sighting = sight(&cache, "k");
+        assert!(holds(&cache, &sighting) && holds(&cache, &sight(&cache, "k")));
+        change();
+        assert!(!holds(&cache, &sighting), "after change {number}");
+    }
+    assert!(cache.get_sighted("nothing".into()).is_none());
+}
+
+#[test]
+fn a_sighting_says_what_was_seen() {
+    let clock = ManualClock::at(5_000);
+    let options = Options { max_entries: Some(9), ..Options::default() };
+    let cache = Cache::with_clock(options, clock.clone()).unwrap();
+    for (ttl, fresh_until) in [(700, 5_700.0), (u64::MAX, f64::INFINITY)] {
+        let _ = cache.insert("k".into(), "v".into(), InsertOptions::ttl_ms(ttl)).unwrap();
+        let (entry, sighting) = cache.get_sighted("k".into()).unwrap();
+        assert_eq!(entry.value(), b"v");
+        assert_eq!(entry.charge(), cache.bytes());
+        assert!((sighting.cell as usize) >= Board::CELLS);
+        #[expect(clippy::float_cmp, reason = "whole numbers and infinity")]
+        let is_exact = sighting.fresh_until == fresh_until;
+        assert!(is_exact, "{sighting:?}");
+    }
+    // Within its grace a value is no hit.
+    let stale = InsertOptions { grace_ms: 50, ..InsertOptions::ttl_ms(10) };
+    let _ = cache.insert("k".into(), "v".into(), stale).unwrap();
+    clock.advance(10);
+    assert!(cache.get_sighted("k".into()).is_none());
+    let stats = cache.stats();
+    assert_eq!((stats.hits, stats.misses, stats.near_hits), (2, 1, 0));
+}
+
+#[test]
+fn what_is_touched_stays_and_hits_are_counted() {
+    let cache = cache(2);
+    set(&cache, "a", "");
+    let sighting = sight(&cache, "a");
+    set(&cache, "b", "");
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number")]
+    cache.touch(sighting.hash, sighting.written as u64);
+    // Another write of the key is another entry.
+    cache.touch(sighting.hash, u64::MAX);
+    set(&cache, "c", "");
+    assert!(cache.contains("a".into()) && !cache.contains("b".into()));
+    cache.count_hits(41);
+    let stats = cache.stats();
+    assert_eq!((stats.hits, stats.near_hits), (42, 41));
+    cache.validate();
+}
+
+#[test]
+fn the_time_is_told_while_somebody_asks() {
+    let cache = cache(2);
+    let _ = cache.insert("k".into(), "v".into(), InsertOptions::ttl_ms(600_000)).unwrap();
+    let _ = sight(&cache, "k");
+    let now = || f64::from_bits(pulse::word().load(Ordering::SeqCst));
+    while now().is_infinite() {
+        std::thread::yield_now();
+    }
+    let end = MonotonicClock.now_ms() + 1_500;
+    // Longer than it is told without being asked for.
+    while MonotonicClock.now_ms() < end {
+        cache.count_hits(1);
+        assert!(now().is_finite());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_purge_takes_its_time_and_no_more() {
+    let clock = ManualClock::at(0);
+    let options = Options { max_entries: Some(10_000), ..Options::default() };
+    let cache = Cache::with_clock(options, clock.clone()).unwrap();
+    for number in 0..1_000_u32 {
+        let key = number.to_le_bytes();
+        let _ = cache.insert((&key[..]).into(), "".into(), InsertOptions::ttl_ms(5)).unwrap();
+    }
+    clock.advance(5);
+    let first = cache.purge_for(Duration::ZERO);
+    assert!((1..=64).contains(&first.removed) && !first.done, "{first:?}");
+    let rest = cache.purge_for(Duration::from_secs(60));
+    assert_eq!((first.removed + rest.removed, rest.done), (1_000, true));
+    cache.validate();
+}
