@@ -191,7 +191,7 @@ describe.skipIf(withoutRust)('two threads with copies', () => {
 
   it('keep what one reads without pause in the cache while another fills it', async () => {
     const name = uniqueName()
-    using cache = new Cache<number>({ name, max: 20_000 })
+    using cache = new Cache<number>({ name, max: 2_000 })
     const body = `
       const { parentPort } = require('node:worker_threads')
       const cache = new (require(${JSON.stringify(dist)}).Cache)({ name: ${JSON.stringify(name)} })
@@ -215,8 +215,8 @@ describe.skipIf(withoutRust)('two threads with copies', () => {
       await new Promise((resolve) => setImmediate(resolve))
     }
     expect((await done)[0]).toBeGreaterThan(300_000)
-    // The cache was filled anew twenty times. Where the reader had no processor for long it may have lost it.
-    expect(misses).toBeLessThan(20)
+    // The cache was filled anew two hundred times. Where the reader had no processor it may have lost it.
+    expect(misses).toBeLessThan(100)
   })
 
   it('a loop that does nothing but read sees the change of another thread', async () => {
