@@ -1,4 +1,5 @@
 import { describe, outOfRange, wrongType } from '../errors.js'
+import { freezeDeep } from '../near/freeze.js'
 import { checkText } from '../validate.js'
 import { canonicalize } from './canonical.js'
 
@@ -100,12 +101,9 @@ export function keyOf(space: KeySpace, query: PolicyQuery): string {
 
 /** A copy of a query, down to the last part of its context, that nobody can change. */
 export function snapshot(query: PolicyQuery): PolicyQuery {
-  return deepFreeze(structuredClone(query))
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null) for (const part of Object.values(value)) deepFreeze(part)
-  return Object.freeze(value)
+  const copy = structuredClone(query)
+  freezeDeep(copy)
+  return copy
 }
 
 /** The parts by which decisions can be invalidated, in the order in which tags name them. */
