@@ -2,26 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure in a test ends it")]
 
+#[path = "common/random.rs"]
+mod random;
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
+use random::Random;
 use sark_cache_core::{Cache, ENTRY_OVERHEAD, InsertOptions, Inserted, Options};
 
 /// The length of every key.
 const KEY: u64 = 8;
 const WRITERS: u64 = 8;
-
-/// A small fast generator (xorshift64), so that the load is about the cache.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
-}
 
 /// The most bytes of which values of `len` bytes fit `entries` times.
 const fn room(entries: u64, len: u64) -> u64 {

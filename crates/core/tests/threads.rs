@@ -6,22 +6,14 @@
     reason = "a failure in a test ends it, and a skipped test says so"
 )]
 
+#[path = "common/random.rs"]
+mod random;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
+use random::Random;
 use sark_cache_core::{Cache, InsertOptions, Inserted, ManualClock, MonotonicClock, Options};
-
-/// A small fast generator (xorshift64), so that the load is about the cache.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
-}
 
 fn cache(options: Options) -> Cache<MonotonicClock> {
     Cache::new(options).unwrap()
