@@ -1,3 +1,17 @@
+import { CacheError, describe, outOfRange, wrongType } from './common/errors.js'
+import { freezeDeep } from './common/freeze.js'
+import {
+  checkChoice,
+  checkCount,
+  checkedKeys,
+  checkFence,
+  checkFunction,
+  checkKey,
+  checkNear,
+  checkOptions,
+  checkText,
+  checkTtl,
+} from './common/validate.js'
 import {
   type Engine,
   type EngineKind,
@@ -9,28 +23,14 @@ import {
   type PurgeSlice,
   type Stored,
 } from './engine/engine.js'
+import { checkedTags } from './engine/limits.js'
 import { purgeFor } from './engine/purge.js'
 import { openEngine } from './engine/select.js'
-import { CacheError, describe, outOfRange, wrongType } from './errors.js'
 import { type LoadCounts, Loader } from './loading/loader.js'
 import { checkGetOrSetOptions, type GetOrSetOptions, type LoadContext, requestOf } from './loading/options.js'
 import { Wakeups } from './loading/wakeups.js'
-import { freezeDeep } from './near/freeze.js'
 import type { Near, NearOptions } from './near/near.js'
 import { type Serializer, type SerializerName, serializers } from './serializer.js'
-import {
-  checkChoice,
-  checkCount,
-  checkedKeys,
-  checkedTags,
-  checkFence,
-  checkFunction,
-  checkKey,
-  checkNear,
-  checkOptions,
-  checkText,
-  checkTtl,
-} from './validate.js'
 
 /** Options of a {@link Cache}. */
 export interface CacheOptions {

@@ -1,9 +1,9 @@
 import { channel } from 'node:diagnostics_channel'
 import { setTimeout as pause } from 'node:timers/promises'
 import { debuglog } from 'node:util'
+import { wrongType } from './common/errors.js'
+import { checkFunction, checkTtl } from './common/validate.js'
 import type { PurgeSlice } from './engine/engine.js'
-import { wrongType } from './errors.js'
-import { checkFunction, checkTtl } from './validate.js'
 
 const debug = debuglog('sark-cache')
 const cleaned = channel('sark-cache:cleanup')

@@ -13,9 +13,9 @@ export {
   CleanupTask,
   type Purgeable,
 } from './cleanup.js'
+export { CacheError, type CacheErrorCode } from './common/errors.js'
 export { isRustCacheAvailable, rustCacheLoadError } from './engine/binding.js'
 export type { EngineKind, EngineSettings, EngineStats, EvictionPolicy, PurgeSlice } from './engine/engine.js'
-export { CacheError, type CacheErrorCode } from './errors.js'
 export type { GetOrSetOptions, LoadContext, LoadStatus } from './loading/options.js'
 export type { NearOptions } from './near/near.js'
 export type { Latency, PolicyMetrics } from './policy/metrics.js'

@@ -1,10 +1,10 @@
+import { describe, outOfRange, wrongType } from './common/errors.js'
+import { checkCount, checkKey, checkOptions, checkText, checkTtl } from './common/validate.js'
 import { binding } from './engine/binding.js'
 import { Outcome, type PurgeSlice } from './engine/engine.js'
 import { NativeEngine } from './engine/native.js'
 import { purgeFor } from './engine/purge.js'
-import { describe, outOfRange, wrongType } from './errors.js'
 import { RAW_FORMAT } from './serializer.js'
-import { checkCount, checkKey, checkOptions, checkText, checkTtl } from './validate.js'
 
 /** Options of a {@link RustCache}; as in `CacheOptions`. */
 export interface RustCacheOptions {

@@ -1,5 +1,5 @@
+import { describe, notSerializable } from './common/errors.js'
 import type { Stored } from './engine/engine.js'
-import { describe, notSerializable } from './errors.js'
 
 /** How values become text or bytes: as JSON, or with V8's structured clone format. */
 export type SerializerName = 'json' | 'v8'

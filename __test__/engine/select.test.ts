@@ -6,7 +6,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { load } from '../../src/engine/binding.js'
-import { ENTRY_OVERHEAD } from '../../src/engine/store.js'
+import { ENTRY_OVERHEAD } from '../../src/engine/limits.js'
 import { Cache, isRustCacheAvailable, rustCacheLoadError } from '../../src/index.js'
 import { thrown, withoutRust } from '../helpers/engines.js'
 

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import path from 'node:path'
-import { CacheError } from '../errors.js'
+import { CacheError } from '../common/errors.js'
 import type { EngineSettings, EngineStats, Stored } from './engine.js'
 import { assertWhole, binariesFor } from './whole.js'
 

@@ -39,12 +39,6 @@ export interface EngineSettings {
   readonly policy: EvictionPolicy
 }
 
-/** The entries of a cache for which no bound was given. */
-export const DEFAULT_MAX = 10_000
-
-/** The most tags of one entry. */
-export const MAX_TAGS = 8
-
 /** What became of a value. */
 export const Outcome = {
   Stored: 1,

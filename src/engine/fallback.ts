@@ -1,4 +1,4 @@
-import { CacheError } from '../errors.js'
+import { CacheError } from '../common/errors.js'
 import { KeptValues } from '../near/kept.js'
 import type { Decode, Near, NearOptions } from '../near/near.js'
 import {

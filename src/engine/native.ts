@@ -1,4 +1,4 @@
-import { CacheError } from '../errors.js'
+import { CacheError } from '../common/errors.js'
 import { NearCopies, type NearEngine, type NearMemory } from '../near/copies.js'
 import type { Decode, Near, NearOptions } from '../near/near.js'
 import type { Binding } from './binding.js'

@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import { debuglog } from 'node:util'
-import { describe, outOfRange } from '../errors.js'
+import { describe, outOfRange } from '../common/errors.js'
 import { binding } from './binding.js'
 import type { Engine, EngineKind, EngineOptions } from './engine.js'
 import { FallbackEngine } from './fallback.js'

@@ -1,7 +1,6 @@
 import type { Heap } from 'heap-js'
 import type { LRUCache } from 'lru-cache'
 import {
-  DEFAULT_MAX,
   type EngineOptions,
   type EngineSettings,
   type EngineStats,
@@ -10,13 +9,8 @@ import {
   type Stored,
 } from './engine.js'
 import { Leases } from './leases.js'
+import { DEFAULT_MAX, ENTRY_OVERHEAD, MAX_GRACE } from './limits.js'
 import { Versions } from './versions.js'
-
-/** The bytes charged for an entry beyond its key and value, the same as in the native engine. */
-export const ENTRY_OVERHEAD = 96
-
-/** The longest grace in ms, as in the native engine. */
-const MAX_GRACE = 2 ** 32 - 1
 
 /** The largest `max` for which the `lru-cache` package may set memory aside. */
 const PREALLOCATED = 2 ** 20

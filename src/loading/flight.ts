@@ -1,4 +1,4 @@
-import { CacheError } from '../errors.js'
+import { CacheError } from '../common/errors.js'
 
 /** What the work of a flight is given. */
 export interface FlightControl {

@@ -1,5 +1,6 @@
-import { describe, outOfRange, wrongType } from '../errors.js'
-import { checkedTags, checkOptions, checkTags, checkTtl } from '../validate.js'
+import { describe, outOfRange, wrongType } from '../common/errors.js'
+import { checkOptions, checkTtl } from '../common/validate.js'
+import { checkedTags, checkTags } from '../engine/limits.js'
 import type { Request } from './loader.js'
 
 /** What a load is given. It may change what is not read-only; that then holds for its result. */

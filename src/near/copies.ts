@@ -1,5 +1,5 @@
+import { freezeDeep } from '../common/freeze.js'
 import type { Stored } from '../engine/engine.js'
-import { freezeDeep } from './freeze.js'
 import { DEFAULT_NEAR_MAX, DEFAULT_NEAR_SIZE, type Decode, type Near, type NearOptions } from './near.js'
 
 /** What the native engine lends to a thread that keeps copies. */

@@ -1,7 +1,7 @@
+import { freezeDeep } from '../common/freeze.js'
 import type { Stored } from '../engine/engine.js'
 import type { FallbackEngine } from '../engine/fallback.js'
 import type { Entry } from '../engine/store.js'
-import { freezeDeep } from './freeze.js'
 import { DEFAULT_NEAR_MAX, DEFAULT_NEAR_SIZE, type Decode, type Near, type NearOptions } from './near.js'
 
 /**

@@ -1,4 +1,4 @@
-import { describe, wrongType } from '../errors.js'
+import { describe, wrongType } from '../common/errors.js'
 
 /** How deep a context may be nested. */
 const MAX_DEPTH = 64

@@ -1,6 +1,7 @@
 import { Cache, type CacheOptions } from '../cache.js'
+import { CacheError, describe, wrongType } from '../common/errors.js'
+import { checkChoice, checkFunction, checkOptions, checkText, checkTtl } from '../common/validate.js'
 import { type EngineKind, Outcome, type PurgeSlice } from '../engine/engine.js'
-import { CacheError, describe, wrongType } from '../errors.js'
 import type { Request } from '../loading/loader.js'
 import {
   checkGetOrSetOptions,
@@ -9,7 +10,6 @@ import {
   type LoadStatus,
   requestOf,
 } from '../loading/options.js'
-import { checkChoice, checkFunction, checkOptions, checkText, checkTtl } from '../validate.js'
 import { MetricsRecorder, type PolicyMetrics } from './metrics.js'
 import {
   checkQuery,

@@ -1,6 +1,6 @@
-import { describe, outOfRange, wrongType } from '../errors.js'
-import { freezeDeep } from '../near/freeze.js'
-import { checkText } from '../validate.js'
+import { describe, outOfRange, wrongType } from '../common/errors.js'
+import { freezeDeep } from '../common/freeze.js'
+import { checkText } from '../common/validate.js'
 import { canonicalize } from './canonical.js'
 
 /** How sensitive a resource is; it decides how long a decision about it is kept. */

@@ -1,5 +1,5 @@
-import { outOfRange } from '../errors.js'
-import { checkTtl } from '../validate.js'
+import { outOfRange } from '../common/errors.js'
+import { checkTtl } from '../common/validate.js'
 import type { Sensitivity } from './query.js'
 
 /** Ms that a decision lives, by the sensitivity of its resource. */

@@ -1,4 +1,3 @@
-import { MAX_TAGS } from './engine/engine.js'
 import { describe, outOfRange, wrongType } from './errors.js'
 
 /** Throws unless `key` is a string. */
@@ -77,18 +76,4 @@ export function checkChoice<T extends string>(
   if (!choices.includes(value as T)) {
     throw outOfRange(`${name} must be one of ${choices.join(', ')}, not ${describe(value)}`)
   }
-}
-
-/** Throws unless `tags` is an array of no more than `most` strings. */
-export function checkTags(tags: unknown, most = MAX_TAGS): asserts tags is readonly string[] {
-  if (!Array.isArray(tags)) throw wrongType(`tags must be an array of strings, not ${describe(tags)}`)
-  if (tags.length > most) throw outOfRange(`an entry takes at most ${most} tags, not ${tags.length}`)
-  for (let at = 0; at < tags.length; at++) checkText(tags[at], 'a tag')
-}
-
-/** The strings in the array `tags`, no more than `most`, in an array of our own, as for {@link checkedKeys}. */
-export function checkedTags(tags: unknown, most = MAX_TAGS): string[] {
-  const copy: unknown = Array.isArray(tags) ? Array.from(tags) : tags
-  checkTags(copy, most)
-  return copy as string[]
 }
