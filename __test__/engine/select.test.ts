@@ -45,6 +45,7 @@ describe('the choice of the engine', () => {
         maxEntrySize: Infinity,
         ttl: Infinity,
         policy: 'lru',
+        updateAgeOnGet: false,
       },
     ])
   })

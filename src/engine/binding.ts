@@ -5,7 +5,7 @@ import type { EngineSettings, EngineStats, Stored } from './engine.js'
 import { assertWhole, binariesFor } from './whole.js'
 
 /** The ABI of the native binary that this code was written for. */
-export const ABI = 4
+export const ABI = 5
 
 type Tags = readonly string[] | undefined
 
@@ -21,16 +21,23 @@ export interface Binding {
     ttl: number | undefined,
     format: number | undefined,
     policy: number | undefined,
+    updateAgeOnGet: number | undefined,
+    isTold: number | undefined,
   ): number
   close(cache: number): boolean
-  options(cache: number): Omit<EngineSettings, 'policy'> & { serializer: number; policy: number }
+  options(cache: number): Omit<EngineSettings, 'policy' | 'updateAgeOnGet'> & {
+    serializer: number
+    policy: number
+    updateAgeOnGet: number
+  }
+  tell(cache: number, ms: number): void
   get(cache: number, key: string): Stored | undefined
   near(
     cache: number,
   ): [versions: Float64Array, time: Float64Array, report: Float64Array, margin: number] | undefined
   now(cache: number): number
   getNear(cache: number, key: string, written: number): Stored | null | undefined
-  touch(cache: number, touched: Float64Array, count: number, hits: number): void
+  reportReads(cache: number, read: Float64Array, count: number, hits: number): void
   peek(cache: number, key: string): Stored | undefined
   take(cache: number, key: string): Stored | undefined
   has(cache: number, key: string): boolean
@@ -43,6 +50,9 @@ export interface Binding {
     tags?: Tags,
     grace?: number,
   ): number
+  setIfAbsent(cache: number, key: string, value: Stored, ttl?: number, tags?: Tags, grace?: number): number
+  touch(cache: number, key: string, ttl?: number): boolean
+  increment(cache: number, key: string, by: number, ttl?: number): number | null | undefined
   delete(cache: number, key: string): boolean
   remainingTtl(cache: number, key: string): number
   getMany(cache: number, keys: readonly string[]): (Stored | undefined)[]

@@ -22,6 +22,18 @@ export interface EngineOptions {
   readonly format?: number | undefined
   /** Which value leaves when there is no room. */
   readonly policy?: EvictionPolicy | undefined
+  /** Whether the TTL of an entry runs from its last `get` rather than from its insertion. Default: `false`. */
+  readonly updateAgeOnGet?: boolean | undefined
+  /**
+   * Where all time of the cache comes from, for one without a name: what `now` returns, in ms. A smaller number than
+   * one before counts as that one. Default: the system's monotonic clock.
+   */
+  readonly clock?: EngineClock | undefined
+}
+
+/** What tells the time in ms, from whatever beginning: `Date` or `performance`, say. */
+export interface EngineClock {
+  now(): number
 }
 
 /** Which value leaves when there is no room: the least recently used one, or the one that S3-FIFO chooses. */
@@ -37,6 +49,8 @@ export interface EngineSettings {
   readonly maxEntrySize: number
   readonly ttl: number
   readonly policy: EvictionPolicy
+  /** Whether each `get` renews the TTL of what it finds. */
+  readonly updateAgeOnGet: boolean
 }
 
 /** What became of a value. */
@@ -48,6 +62,8 @@ export const Outcome = {
   TooLarge: -1,
   /** Its key or a tag of it changed after its fence; nothing was changed. */
   Fenced: -2,
+  /** There is a readable value, and it was to be stored only if there is none; nothing was changed. */
+  Present: -3,
 } as const
 
 /** Counters since the cache was opened or they were last reset. */
@@ -112,6 +128,22 @@ export interface Engine {
     tags?: readonly string[],
     grace?: number,
   ): number
+  /** As `set`, where there is no readable value under `key`; else nothing is changed, and it is `Present`. */
+  setIfAbsent(key: string, value: Stored, ttl?: number, tags?: readonly string[], grace?: number): number
+  /**
+   * Gives an entry a TTL that begins now and nothing else: `ttl` ms, or that which it was stored with; 0 removes it.
+   * It counts as a use. Says whether there was a readable entry.
+   */
+  touch(key: string, ttl?: number): boolean
+  /**
+   * Adds to the number whose JSON text is under `key` and returns the sum. The entry keeps its deadline, its tags and
+   * its grace; where there is none, `by` is stored for `ttl` ms, or the default. No increment is lost, whatever
+   * threads make them.
+   *
+   * @throws `ERR_INVALID_ARG_TYPE` if the value is not a number, `ERR_OUT_OF_RANGE` if the sum is not finite; nothing
+   * is changed then.
+   */
+  increment(key: string, by: number, ttl?: number): number
   delete(key: string): boolean
   /** In ms; `Infinity` for an entry that does not expire, 0 for none. */
   remainingTtl(key: string): number
@@ -155,6 +187,9 @@ export interface Engine {
   close(): void
 }
 
+/** The options on which all that share a cache must agree. */
+const COMPARED = ['max', 'maxSize', 'maxEntrySize', 'ttl', 'serializer', 'policy', 'updateAgeOnGet'] as const
+
 /**
  * What is asked for and contradicts what is in force, as the text of an error; `undefined` if nothing does.
  * What is left out agrees with anything.
@@ -165,7 +200,7 @@ export function conflict(
 ): string | undefined {
   const inForce = { ...engine.settings, serializer: engine.format }
   const wanted = { ...asked, serializer: asked.format }
-  for (const option of ['max', 'maxSize', 'maxEntrySize', 'ttl', 'serializer', 'policy'] as const) {
+  for (const option of COMPARED) {
     if (wanted[option] !== undefined && wanted[option] !== inForce[option]) {
       return (
         `${JSON.stringify(asked.name)}: a cache of this name is open with another ${option}: ` +

@@ -1,6 +1,7 @@
 import { CacheError } from '../common/errors.js'
 import { KeptValues } from '../near/kept.js'
 import type { Decode, Near, NearOptions } from '../near/near.js'
+import { checkPrivate, reader } from './clock.js'
 import {
   conflict,
   type Engine,
@@ -41,7 +42,10 @@ export class FallbackEngine implements Engine {
   #open: Store | undefined
 
   /** `now` is a monotonic clock in whole ms, for tests. */
-  constructor(options: EngineOptions, now = monotonicMs) {
+  constructor(options: EngineOptions, now = options.clock ? reader(options.clock) : monotonicMs) {
+    checkPrivate(options)
+    // Before anything is open: a clock may throw.
+    now()
     this.#name = options.name
     const found = this.#name === undefined ? undefined : named.get(this.#name)
     const store = found ?? new Store(options, now)
@@ -103,6 +107,18 @@ export class FallbackEngine implements Engine {
     grace?: number,
   ): number {
     return this.#store.set(key, value, ttl, fence, tags, grace)
+  }
+
+  setIfAbsent(key: string, value: Stored, ttl?: number, tags?: readonly string[], grace?: number): number {
+    return this.#store.setIfAbsent(key, value, ttl, tags, grace)
+  }
+
+  touch(key: string, ttl?: number): boolean {
+    return this.#store.touch(key, ttl)
+  }
+
+  increment(key: string, by: number, ttl?: number): number {
+    return this.#store.increment(key, by, ttl)
   }
 
   delete(key: string): boolean {
@@ -197,7 +213,7 @@ export class FallbackEngine implements Engine {
 
   isDue(key: string, part: number): boolean {
     const entry = this.#store.find(key)
-    if (entry === undefined || entry.freshUntil === Infinity) return false
+    if (entry === undefined || entry.freshUntil === Infinity || entry.ttl === Infinity) return false
     return entry.freshUntil - this.#store.now() <= entry.ttl * part
   }
 

@@ -2,6 +2,7 @@ import { CacheError } from '../common/errors.js'
 import { NearCopies, type NearEngine, type NearMemory } from '../near/copies.js'
 import type { Decode, Near, NearOptions } from '../near/near.js'
 import type { Binding } from './binding.js'
+import { checkPrivate, reader } from './clock.js'
 import {
   conflict,
   type Engine,
@@ -13,6 +14,7 @@ import {
   type PurgeSlice,
   type Stored,
 } from './engine.js'
+import { notANumber, notFinite } from './number.js'
 
 /** Keys fetched in one crossing while walking over a cache. */
 const BATCH = 256
@@ -23,6 +25,19 @@ const CLOSED = new Proxy({} as Binding, {
     throw new CacheError('ERR_CACHE_CLOSED', 'the cache is closed')
   },
 })
+
+/** The calls of a binding, each of which first says what time it is. They are for a cache that was opened to be told. */
+function telling(binding: Binding, now: () => number): Binding {
+  const told: Record<string, unknown> = { ...binding }
+  for (const [name, call] of Object.entries(binding) as [string, (...args: unknown[]) => unknown][]) {
+    if (name === 'close') continue
+    told[name] = (cache: number, ...more: unknown[]) => {
+      binding.tell(cache, now())
+      return call(cache, ...more)
+    }
+  }
+  return told as unknown as Binding
+}
 
 /** Closes what was opened by an engine that is collected without having been closed. */
 const abandoned = new FinalizationRegistry<{ binding: Binding; cache: number }>(({ binding, cache }) => {
@@ -36,15 +51,27 @@ export class NativeEngine implements Engine, NearEngine {
   readonly format: number
   #binding: Binding
   readonly #cache: number
+  /** Whether the time is not that of the system, which is all that the memory for copies tells. */
+  readonly #isTold: boolean
 
   constructor(binding: Binding, options: EngineOptions) {
-    const { name, max, maxSize, maxEntrySize, ttl, format } = options
+    checkPrivate(options)
+    const { name, max, maxSize, maxEntrySize, ttl, format, clock } = options
     const policyNumber = options.policy && POLICIES.indexOf(options.policy)
-    this.#binding = binding
+    const now = clock && reader(clock)
+    // Before anything is open: a clock may throw.
+    now?.()
+    const [slides, isTold] = [options.updateAgeOnGet ? 1 : 0, now === undefined ? 0 : 1]
     // What it has open by this name already, it leaves as it is.
-    this.#cache = binding.open(name, max, maxSize, maxEntrySize, ttl, format, policyNumber)
-    const { serializer, policy, ...settings } = binding.options(this.#cache)
-    this.settings = { ...settings, policy: POLICIES[policy] as EvictionPolicy }
+    this.#cache = binding.open(name, max, maxSize, maxEntrySize, ttl, format, policyNumber, slides, isTold)
+    this.#binding = now === undefined ? binding : telling(binding, now)
+    this.#isTold = now !== undefined
+    const { serializer, policy, updateAgeOnGet, ...settings } = binding.options(this.#cache)
+    this.settings = {
+      ...settings,
+      policy: POLICIES[policy] as EvictionPolicy,
+      updateAgeOnGet: updateAgeOnGet === 1,
+    }
     this.format = serializer
     const contradiction = conflict(options, this)
     if (contradiction !== undefined) {
@@ -63,10 +90,13 @@ export class NativeEngine implements Engine, NearEngine {
   }
 
   near<V>(options: NearOptions, decode: Decode<V>): Near<V> {
-    return new NearCopies<V>(this, decode, options, this.settings.max)
+    const { max } = this.settings
+    return new NearCopies<V>(this, decode, this.#isTold ? { ...options, clock: 'exact' } : options, max)
   }
 
   nearMemory(): NearMemory | undefined {
+    // A read that a copy answers would renew no TTL.
+    if (this.settings.updateAgeOnGet) return undefined
     const memory = this.#binding.near(this.#cache)
     if (memory === undefined) return undefined
     const [versions, time, report, margin] = memory
@@ -81,8 +111,8 @@ export class NativeEngine implements Engine, NearEngine {
     return this.#binding.getNear(this.#cache, key, written)
   }
 
-  touch(touched: Float64Array, count: number, hits: number): void {
-    this.#binding.touch(this.#cache, touched, count, hits)
+  reportReads(read: Float64Array, count: number, hits: number): void {
+    this.#binding.reportReads(this.#cache, read, count, hits)
   }
 
   take(key: string): Stored | undefined {
@@ -108,6 +138,21 @@ export class NativeEngine implements Engine, NearEngine {
         : this.#binding.set(this.#cache, key, value, ttl)
     }
     return this.#binding.set(this.#cache, key, value, ttl, fence, tags, grace)
+  }
+
+  setIfAbsent(key: string, value: Stored, ttl?: number, tags?: readonly string[], grace?: number): number {
+    return this.#binding.setIfAbsent(this.#cache, key, value, ttl, tags, grace)
+  }
+
+  touch(key: string, ttl?: number): boolean {
+    return this.#binding.touch(this.#cache, key, ttl)
+  }
+
+  increment(key: string, by: number, ttl?: number): number {
+    const sum = this.#binding.increment(this.#cache, key, by, ttl)
+    if (sum === undefined) throw notANumber(key)
+    if (sum === null) throw notFinite(key)
+    return sum
   }
 
   delete(key: string): boolean {

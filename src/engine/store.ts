@@ -10,6 +10,7 @@ import {
 } from './engine.js'
 import { Leases } from './leases.js'
 import { DEFAULT_MAX, ENTRY_OVERHEAD, MAX_GRACE } from './limits.js'
+import { notANumber, notFinite, parseNumber } from './number.js'
 import { Versions } from './versions.js'
 
 /** The largest `max` for which the `lru-cache` package may set memory aside. */
@@ -20,17 +21,27 @@ export interface Entry {
   readonly value: Stored
   readonly size: number
   /** The ms of the clock from which on the entry is stale; `Infinity` for one that does not expire. */
-  readonly freshUntil: number
+  freshUntil: number
   /** The ms of the clock from which on the entry is gone, its grace included. */
-  readonly deadline: number
+  deadline: number
+  /** For how many ms before its deadline the entry is stale. */
+  readonly grace: number
+  /** The place among the deadlines that is good for the entry; no later than `deadline`. */
+  due: Due | undefined
   readonly fence: number
   /** The sequence number of the change that put the entry in. */
   readonly written: number
-  /** Ms from its insertion to the end of its TTL. */
+  /** The TTL in ms that it was stored with. */
   readonly ttl: number
   readonly tags: readonly string[] | undefined
   /** What a wrapper made of `value`, as long as one keeps it. */
   decoded?: unknown
+}
+
+/** When to look whether an entry has expired. */
+interface Due {
+  readonly at: number
+  readonly entry: Entry
 }
 
 const WIDE = /[^\0-\xff]/
@@ -68,8 +79,8 @@ export class Store {
   stats = noStats()
   users = 0
   readonly #entries: LRUCache<string, Entry>
-  /** Entries by deadline. Those that were replaced or removed stay until they come up or are too many. */
-  readonly #deadlines: Heap<Entry>
+  /** Deadlines. Those of what was replaced, removed or put off stay until they come up or are too many. */
+  readonly #deadlines: Heap<Due>
   /** Why the next eviction happens. */
   #evictingFor: 'evictionsByMax' | 'evictionsByMaxSize' = 'evictionsByMaxSize'
 
@@ -82,13 +93,14 @@ export class Store {
       maxEntrySize: maxEntrySize ?? Infinity,
       ttl: ttl ?? Infinity,
       policy: options.policy ?? 'lru',
+      updateAgeOnGet: options.updateAgeOnGet ?? false,
     }
     this.format = options.format ?? 0
     this.now = now
     // Loaded when a store is made: a process on the native engine needs neither.
     const { Heap } = require('heap-js') as typeof import('heap-js')
     const { LRUCache } = require('lru-cache') as typeof import('lru-cache')
-    this.#deadlines = new Heap<Entry>((a, b) => a.deadline - b.deadline)
+    this.#deadlines = new Heap<Due>((a, b) => a.at - b.at)
     this.#entries = new LRUCache<string, Entry>({
       // The package sets aside memory for `max` entries; a large one is kept by `#makeRoom` alone.
       max: this.settings.max <= PREALLOCATED ? this.settings.max : 0,
@@ -148,8 +160,76 @@ export class Store {
     } else {
       this.#entries.get(key)
       this.stats.hits++
+      if (this.settings.updateAgeOnGet) this.#slide(entry)
     }
     return entry
+  }
+
+  /** Renews the TTL of an entry that was read; a deadline that is further away stays. */
+  #slide(entry: Entry): void {
+    if (entry.ttl === Infinity) return
+    const freshUntil = this.now() + entry.ttl
+    if (freshUntil <= entry.freshUntil) return
+    entry.freshUntil = freshUntil
+    // The old place among the deadlines is early, and is moved when it comes up.
+    entry.deadline = freshUntil + entry.grace
+  }
+
+  touch(key: string, ttl: number | undefined): boolean {
+    if (ttl === 0) return this.remove(key) !== undefined
+    const entry = this.find(key)
+    if (entry === undefined) return false
+    const freshUntil = this.now() + Math.ceil(ttl ?? entry.ttl)
+    entry.freshUntil = freshUntil
+    entry.deadline = freshUntil + entry.grace
+    this.#schedule(entry)
+    // As on the native engine, where copies are told of it.
+    this.versions.write()
+    this.#entries.get(key)
+    return true
+  }
+
+  setIfAbsent(
+    key: string,
+    value: Stored,
+    ttl: number | undefined,
+    tags: readonly string[] | undefined,
+    grace: number | undefined,
+  ): number {
+    if (this.find(key) !== undefined) return Outcome.Present
+    return this.set(key, value, ttl, undefined, tags, grace)
+  }
+
+  increment(key: string, by: number, ttl: number | undefined): number {
+    if (!Number.isFinite(by)) throw notFinite(key)
+    const old = this.find(key)
+    if (old === undefined) {
+      this.set(key, JSON.stringify(by), ttl, undefined, undefined, undefined)
+      return by
+    }
+    const number = parseNumber(old.value)
+    if (number === undefined) throw notANumber(key)
+    const sum = number + by
+    if (!Number.isFinite(sum)) throw notFinite(key)
+    const value = JSON.stringify(sum)
+    const size = old.size - textSize(old.value as string) + textSize(value)
+    const { maxEntrySize, maxSize } = this.settings
+    if (size > Math.min(maxEntrySize, maxSize)) {
+      this.remove(key)
+      this.stats.rejections++
+      return sum
+    }
+    const sequence = this.versions.write()
+    this.#store({
+      ...old,
+      value,
+      size,
+      fence: sequence,
+      written: sequence,
+      due: undefined,
+      decoded: undefined,
+    })
+    return sum
   }
 
   remove(key: string): Entry | undefined {
@@ -174,7 +254,7 @@ export class Store {
       this.stats.fenced++
       return Outcome.Fenced
     }
-    const { max, maxSize, maxEntrySize } = this.settings
+    const { maxSize, maxEntrySize } = this.settings
     const life = ttl ?? this.settings.ttl
     const valueSize = typeof value === 'string' ? textSize(value) : value.byteLength
     const kept = life === Infinity || grace === undefined ? 0 : Math.min(Math.floor(grace), MAX_GRACE)
@@ -189,27 +269,42 @@ export class Store {
     }
     const sequence = this.versions.write()
     const freshUntil = this.now() + Math.ceil(life)
-    const entry: Entry = {
+    this.#store({
       key,
       value: typeof value === 'string' ? value : new Uint8Array(value),
       size,
       freshUntil,
       deadline: freshUntil + kept,
+      grace: kept,
+      due: undefined,
       fence: fence ?? sequence,
       written: sequence,
-      ttl: life,
+      ttl: Math.ceil(life),
       tags: tags === undefined || tags.length === 0 ? undefined : [...tags],
-    }
+    })
+    return Outcome.Stored
+  }
+
+  /** Puts an entry in, in the place of what is under its key. */
+  #store(entry: Entry): void {
+    const { key, size } = entry
     const old = this.#entries.peek(key)
     if (old !== undefined && old.freshUntil <= this.now()) this.stats.expirations++
-    this.#makeRoom(old, size, max, maxSize)
+    this.#makeRoom(old, size, this.settings.max, this.settings.maxSize)
     this.#entries.set(key, entry, { size })
     this.stats.sets++
-    if (entry.deadline !== Infinity) {
-      this.#deadlines.push(entry)
+    this.#schedule(entry)
+  }
+
+  /** Has an entry looked at when its deadline comes. */
+  #schedule(entry: Entry): void {
+    if (entry.deadline === Infinity) {
+      entry.due = undefined
+    } else {
+      entry.due = { at: entry.deadline, entry }
+      this.#deadlines.push(entry.due)
       this.#compact()
     }
-    return Outcome.Stored
   }
 
   /** Whether a load begun at `fence` may still be shared and stored. */
@@ -232,20 +327,28 @@ export class Store {
   /** Removes the entry that expired first, if any has; never `keep`. */
   #dropExpired(keep?: Entry): boolean {
     for (;;) {
-      const first = this.#deadlines.peek()
-      if (first === undefined || first.deadline > this.now()) return false
+      const due = this.#deadlines.peek()
+      if (due === undefined || due.at > this.now()) return false
       this.#deadlines.pop()
-      if (first === keep || this.#entries.peek(first.key) !== first) continue
-      this.#entries.delete(first.key)
+      const { entry } = due
+      if (entry === keep || !this.#isGood(due)) continue
+      if (entry.deadline > this.now()) {
+        this.#schedule(entry)
+        continue
+      }
+      this.#entries.delete(entry.key)
       this.stats.expirations++
       return true
     }
   }
 
+  #isGood(due: Due): boolean {
+    return due.entry.due === due && this.#entries.peek(due.entry.key) === due.entry
+  }
+
   #compact(): void {
     if (this.#deadlines.length <= 2 * this.size + 64) return
-    const current = this.#deadlines.toArray().filter((entry) => this.#entries.peek(entry.key) === entry)
-    this.#deadlines.init(current)
+    this.#deadlines.init(this.#deadlines.toArray().filter((due) => this.#isGood(due)))
   }
 
   purge(budget: number): PurgeSlice {
@@ -255,7 +358,7 @@ export class Store {
       removed++
     }
     const next = this.#deadlines.peek()
-    return { removed, done: next === undefined || next.deadline > this.now() }
+    return { removed, done: next === undefined || next.at > this.now() }
   }
 
   clear(): void {

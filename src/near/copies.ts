@@ -25,7 +25,7 @@ export interface NearEngine {
   getNear(key: string, written: number): Stored | null | undefined
   peek(key: string): Stored | undefined
   /** Counts hits, and counts entries as used: three numbers each, the hash's halves and the write. */
-  touch(touched: Float64Array, count: number, hits: number): void
+  reportReads(read: Float64Array, count: number, hits: number): void
 }
 
 // What is kept of each copy, in the order of the report. The first half is looked at by every hit, the second by none,
@@ -51,7 +51,7 @@ const SIZE = 3
 
 /** Ms from the first read that is not reported to the report. */
 const REPORT_AFTER = 100
-/** Entries of one call of `touch`. */
+/** Entries of one call of `reportReads`. */
 const BATCH = 512
 /** Reads after which a thread that does not come to its event loop looks whether to report. */
 const LOOK_AFTER = 4_096
@@ -316,17 +316,17 @@ export class NearCopies<V> implements Near<V> {
     this.#lookAt = LOOK_AFTER
     this.#pending = []
     const facts = this.#facts
-    const touched = new Float64Array(3 * Math.min(BATCH, pending.length))
+    const read = new Float64Array(3 * Math.min(BATCH, pending.length))
     for (let from = 0; from === 0 || from < pending.length; from += BATCH) {
       const count = Math.min(BATCH, pending.length - from)
       for (let entry = 0; entry < count; entry++) {
         const place = pending[from + entry] as number
         reads[place] = 0
-        touched[3 * entry] = facts[place * HALF + HIGH] as number
-        touched[3 * entry + 1] = facts[place * HALF + LOW] as number
-        touched[3 * entry + 2] = facts[place * HALF + WRITTEN] as number
+        read[3 * entry] = facts[place * HALF + HIGH] as number
+        read[3 * entry + 1] = facts[place * HALF + LOW] as number
+        read[3 * entry + 2] = facts[place * HALF + WRITTEN] as number
       }
-      this.#engine.touch(touched, count, hits)
+      this.#engine.reportReads(read, count, hits)
       hits = 0
     }
   }

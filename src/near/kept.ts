@@ -41,6 +41,8 @@ export class KeptValues<V> implements Near<V> {
     // What can be changed is a copy of the caller's own.
     const value = this.#decode(stored instanceof Uint8Array ? new Uint8Array(stored) : (stored as Stored))
     if (value instanceof Uint8Array || !freezeDeep(value) || entry.size > this.#maxSize) return value
+    // As on the native engine, where a read that a copy answers would renew no TTL.
+    if (this.#engine.settings.updateAgeOnGet) return value
     entry.decoded = value
     this.#entries.add(entry)
     this.#bytes += entry.size

@@ -38,6 +38,8 @@ pub enum Inserted {
     Fenced,
     /// Its TTL was 0. What was under its key is removed.
     Expired,
+    /// There is a readable value, and it was to be stored only if there is none. Nothing was changed.
+    Present,
 }
 
 /// A bounded map from byte strings to byte strings, for any number of threads.
@@ -53,13 +55,15 @@ pub struct Cache<C = MonotonicClock> {
     pub(crate) stats: Counters,
     pub(crate) ticks: Ticks,
     pub(crate) policy: Policy,
-    clock: C,
+    pub(crate) clock: C,
     /// What the clock showed when the cache was made. Deadlines count from there.
     pub(crate) origin: u64,
     /// Whether any entry ever had a deadline, and the time bears on anything.
     is_timed: AtomicBool,
     leases: Leases,
-    default_ttl_ms: Option<u64>,
+    pub(crate) default_ttl_ms: Option<u64>,
+    /// Whether a hit moves the deadline.
+    slides: bool,
 }
 
 impl Cache {
@@ -97,6 +101,7 @@ impl<C: Clock> Cache<C> {
             is_timed: AtomicBool::new(false),
             leases: Leases::default(),
             default_ttl_ms: options.default_ttl_ms,
+            slides: options.slides,
         })
     }
 
@@ -106,7 +111,7 @@ impl<C: Clock> Cache<C> {
     }
 
     /// The ms since the cache was made, for a write with this TTL; 0 as long as no entry has ever had a deadline.
-    fn now_for(&self, ttl: u64) -> u64 {
+    pub(crate) fn now_for(&self, ttl: u64) -> u64 {
         if ttl != u64::MAX && !self.is_timed.load(Ordering::Relaxed) {
             self.is_timed.store(true, Ordering::Relaxed);
         }
@@ -123,6 +128,13 @@ impl<C: Clock> Cache<C> {
                     entry.set_tick(uses + 1);
                 }
             }
+        }
+    }
+
+    /// Puts the deadline of an entry that was read off, where that is how the cache is set up.
+    pub(crate) fn slide(&self, entry: &EntryRef) {
+        if self.slides && entry.deadline() != NEVER && entry.ttl() != u64::MAX {
+            entry.extend_deadline(deadline(self.now(), entry.ttl(), entry.grace()));
         }
     }
 
@@ -172,7 +184,7 @@ impl<C: Clock> Cache<C> {
     }
 
     /// The entry under `key` if a read may be answered with it.
-    fn live(&self, key: Key<'_>) -> Option<EntryRef> {
+    pub(crate) fn live(&self, key: Key<'_>) -> Option<EntryRef> {
         self.kept(key).filter(|entry| self.is_fresh(entry))
     }
 
@@ -190,6 +202,7 @@ impl<C: Clock> Cache<C> {
             return None;
         };
         self.used(&entry, lane);
+        self.slide(&entry);
         self.stats.count_in(lane, Event::Hit);
         Some(entry)
     }
@@ -231,10 +244,11 @@ impl<C: Clock> Cache<C> {
     }
 
     /// Whether no more than `part` of its TTL (from 0 to 1) is left to the entry under `key`: time to load it
-    /// again. `false` for one that does not expire, and if there is no entry.
+    /// again. `false` for one that does not expire or was stored without a TTL, and if there is no entry.
     #[must_use]
     pub fn is_due(&self, key: Key<'_>, part: f64) -> bool {
-        let Some(entry) = self.live(key).filter(|entry| entry.deadline() != NEVER) else { return false };
+        let has_ttl = |entry: &EntryRef| entry.deadline() != NEVER && entry.ttl() != u64::MAX;
+        let Some(entry) = self.live(key).filter(has_ttl) else { return false };
         let left = entry.fresh_until().saturating_sub(self.now());
         #[expect(clippy::cast_precision_loss, reason = "both stay below 2^43")]
         let due = left as f64 <= entry.ttl() as f64 * part;
@@ -264,18 +278,25 @@ impl<C: Clock> Cache<C> {
         let ttl = options.ttl_ms.or(self.default_ttl_ms).unwrap_or(u64::MAX);
         let now = self.now_for(ttl);
         let grace = if ttl == u64::MAX { 0 } else { options.grace_ms };
-        let deadline = now.saturating_add(ttl).saturating_add(u64::from(grace)).min(NEVER);
+        let deadline = deadline(now, ttl, grace);
         let parts = Parts { key, value, tags, deadline, grace, ttl };
         let size = (key.bytes.len() as u64)
             .saturating_add(value.bytes.len() as u64)
-            .saturating_add(4 * parts.words() as u64 + ENTRY_OVERHEAD);
+            .saturating_add(4 * parts.charged_words() as u64 + ENTRY_OVERHEAD);
         let unfit = match () {
             () if ttl == 0 => Some((Inserted::Expired, None)),
             () if !self.bounds.admits(size) => Some((Inserted::TooLarge, Some(Event::Reject))),
             () => None,
         };
         if let Some((outcome, event)) = unfit {
-            return Ok(self.supersede(hash, key, options.fence, tags, outcome, event));
+            return Ok(self.supersede(
+                hash,
+                key,
+                InsertOptions { tags: &[], ..options },
+                tags,
+                outcome,
+                event,
+            ));
         }
         let lane = Lane::current();
         let mut entry = if size > IN_PLACE { Some(EntryRef::new(&parts)?) } else { None };
@@ -293,13 +314,17 @@ impl<C: Clock> Cache<C> {
         loop {
             let mut stripe = self.stripes.lock(Stripes::of(hash));
             let old = self.table.find(hash, key);
+            if options.if_absent && old.as_ref().is_some_and(|old| self.is_readable(old)) {
+                return Ok(Inserted::Present);
+            }
             let written = old.as_ref().map(EntryRef::written);
             if options.fence.is_some_and(|fence| !self.versions.permits(fence, hash, written, tags)) {
                 self.stats.count_in(lane, Event::Fence);
                 return Ok(Inserted::Fenced);
             }
+            let from = old.as_ref().map_or(0, charge);
             let reserved = match &old {
-                Some(old) => room.reserve_bytes(size.saturating_sub(charge(old))),
+                Some(_) => room.reserve_bytes(size.saturating_sub(from)),
                 None => room.reserve_entry(size),
             };
             if let Err(bound) = reserved {
@@ -328,22 +353,11 @@ impl<C: Clock> Cache<C> {
                     room.use_entry(size);
                 }
                 (entry, Some(old)) => {
-                    let (slot, from, uses) = (old.slot(), charge(&old), old.tick());
                     if old.fresh_until() <= now {
                         self.stats.count_in(lane, Event::Expire);
                     }
-                    drop(old);
-                    let overwrite = Overwrite { parts, fence, written };
-                    if entry.is_none() && self.table.overwrite(hash, stripe.entry(slot), &overwrite) {
-                        stripe.rewritten(slot, from, now);
-                    } else {
-                        let entry = entry.map_or_else(|| EntryRef::new(&parts), Ok)?;
-                        entry.set_sequences(fence, written);
-                        entry.set_tick(uses);
-                        self.table.replace(hash, stripe.entry(slot), entry.clone());
-                        stripe.relink(slot, entry, now);
-                    }
-                    self.used(stripe.entry(slot), lane);
+                    let new = Overwrite { parts, fence, written };
+                    self.rewrite(&mut stripe, hash, old, entry, &new, now)?;
                     room.use_bytes(size.saturating_sub(from));
                     self.bounds.shrunk(from, size);
                 }
@@ -355,8 +369,34 @@ impl<C: Clock> Cache<C> {
         }
     }
 
+    /// Puts what `new` says, or the entry that was made of it, in the place of `old`, as the most recently used one.
+    /// `old` is the only reference beside those of the table and the stripe that the caller has.
+    pub(crate) fn rewrite(
+        &self,
+        stripe: &mut Stripe,
+        hash: u64,
+        old: EntryRef,
+        entry: Option<EntryRef>,
+        new: &Overwrite<'_>,
+        now: u64,
+    ) -> Result<(), Error> {
+        let (slot, from, uses) = (old.slot(), charge(&old), old.tick());
+        drop(old);
+        if entry.is_none() && self.table.overwrite(hash, stripe.entry_mut(slot), new) {
+            stripe.rewritten(slot, from, now);
+        } else {
+            let entry = entry.map_or_else(|| EntryRef::new(&new.parts), Ok)?;
+            entry.set_sequences(new.fence, new.written);
+            entry.set_tick(uses);
+            self.table.replace(hash, stripe.entry(slot), entry.clone());
+            stripe.relink(slot, entry, now);
+        }
+        self.used(stripe.entry(slot), Lane::current());
+        Ok(())
+    }
+
     /// Removes a few entries of the stripe that have expired.
-    fn expire_some(&self, stripe: &mut Stripe, now: u64) {
+    pub(crate) fn expire_some(&self, stripe: &mut Stripe, now: u64) {
         let mut steps = STEPS_PER_WRITE;
         for _ in 0..EXPIRE_PER_WRITE {
             let Some(slot) = stripe.expired(now, &mut steps) else { break };
@@ -370,15 +410,18 @@ impl<C: Clock> Cache<C> {
         &self,
         hash: u64,
         key: Key<'_>,
-        fence: Option<u64>,
+        options: InsertOptions<'_>,
         tags: &[u32],
         outcome: Inserted,
         event: Option<Event>,
     ) -> Inserted {
         let mut stripe = self.stripes.lock(Stripes::of(hash));
         let old = self.table.find(hash, key);
+        if options.if_absent && old.as_ref().is_some_and(|old| self.is_readable(old)) {
+            return Inserted::Present;
+        }
         let written = old.as_ref().map(EntryRef::written);
-        if fence.is_some_and(|fence| !self.versions.permits(fence, hash, written, tags)) {
+        if options.fence.is_some_and(|fence| !self.versions.permits(fence, hash, written, tags)) {
             self.stats.count(Event::Fence);
             return Inserted::Fenced;
         }
@@ -515,6 +558,11 @@ impl<C: Clock> Cache<C> {
     pub fn reset_stats(&self) {
         self.stats.reset();
     }
+}
+
+/// When an entry leaves the cache.
+pub(crate) fn deadline(now: u64, ttl: u64, grace: u32) -> u64 {
+    now.saturating_add(ttl).saturating_add(u64::from(grace)).min(NEVER)
 }
 
 /// The bytes charged for an entry.

@@ -10,6 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since the clock's origin, rounded down.
     fn now_ms(&self) -> u64;
+
+    /// Whether it shows the same as [`MonotonicClock`], so that copies of entries may go by the time that
+    /// [`pulse`](crate::pulse) tells. Default: `false`.
+    fn is_system(&self) -> bool {
+        false
+    }
 }
 
 /// The system's monotonic clock, counting on while the machine is suspended where the system offers that.
@@ -31,6 +37,10 @@ impl Clock for MonotonicClock {
         // Neither clock starts below zero, and `tv_nsec` is below one thousand million.
         now.tv_sec.cast_unsigned() * 1_000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
     }
+
+    fn is_system(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(not(unix))]
@@ -39,6 +49,10 @@ impl Clock for MonotonicClock {
         static ORIGIN: std::sync::LazyLock<std::time::Instant> =
             std::sync::LazyLock::new(std::time::Instant::now);
         u64::try_from(ORIGIN.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn is_system(&self) -> bool {
+        true
     }
 }
 
@@ -56,6 +70,23 @@ impl ManualClock {
     /// Moves the clock forward by `ms`, stopping at the largest time there is.
     pub fn advance(&self, ms: u64) {
         let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| Some(now.saturating_add(ms)));
+    }
+}
+
+/// A clock that shows what it was last told, and never goes back. Clones share one time.
+#[derive(Debug, Clone, Default)]
+pub struct ToldClock(Arc<AtomicU64>);
+
+impl ToldClock {
+    /// Says what time it is, in ms. What is earlier than the time that it shows changes nothing.
+    pub fn tell(&self, ms: u64) {
+        self.0.fetch_max(ms, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ToldClock {
+    fn now_ms(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
     }
 }
 

@@ -3,7 +3,7 @@
 //! This is the only file of the crate with `unsafe`. The layout is
 //!
 //! ```text
-//! Header | tags: [u32; tag_count] | age: u32, if any tag | grace: u32, if any
+//! Header | tags: [u32; tag_count] | age: u32, if any tag | grace: u32, if any | TTL: u32s, if it is not packed
 //!        | key_len: u8 | value_len: u16 | key_len: u32, if 255 above | value_len: u32, if 65 535 above
 //!        | key bytes | 0..1 bytes of padding | value bytes | 0..15 bytes of slack
 //! ```
@@ -19,28 +19,38 @@ use std::alloc::{self, Layout};
 use std::ptr::{self, NonNull};
 use std::slice;
 
+use crate::packed::Field;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
-use crate::{Error, Key, Value};
+use crate::{Error, Key, Value, life};
 
 /// The deadline of an entry that does not expire, in ms of the cache; the last that fits its bits.
-pub(crate) const NEVER: u64 = (1 << DEADLINE_BITS) - 1;
+pub(crate) const NEVER: u64 = DEADLINE.max();
+
+// The fields of `Header::facts`.
 
 /// 278 years in ms.
-const DEADLINE_BITS: u32 = 43;
-/// Sequence numbers for 35 years at a million writes a second.
-const SEQUENCE_BITS: u32 = 50;
-/// Bits of a TTL's leading digits; a TTL is kept to a thousandth.
-const TTL_DIGITS: u32 = 10;
+const DEADLINE: Field = Field::lowest(43);
+const ENCODING: Field = Field::above(DEADLINE, 8);
+const DOMAIN: Field = Field::above(ENCODING, 8);
+const TAG_COUNT: Field = Field::above(DOMAIN, 4);
+/// Whether there is a grace.
+const GRACE: Field = Field::above(TAG_COUNT, 1);
+
+// The fields of `Header::written`.
+
+/// Sequence numbers for 17 years at a million writes a second.
+const SEQUENCE: Field = Field::lowest(49);
+/// The TTL, as by [`life::pack`].
+const LIFE: Field = Field::above(SEQUENCE, life::BITS);
 
 #[repr(C)]
 struct Header {
     /// When the entry was last used, in ticks of the cache; under S3-FIFO, how often.
     tick: AtomicU64,
-    /// From the lowest bit: the sequence number of the change that put the entry in, and its TTL as by
-    /// [`pack_ttl`].
+    /// The sequence number of the change that put the entry in, and its TTL.
     written: AtomicU64,
-    /// From the lowest bit: deadline, encoding (8), domain (8), number of tags (4), whether there is a grace.
-    facts: u64,
+    /// What never changes while the entry is shared, and the deadline, which may.
+    facts: AtomicU64,
     /// How many `EntryRef`s point here.
     refs: AtomicU32,
     /// The entry's place in its stripe; meaningful only under the stripe's lock.
@@ -90,26 +100,6 @@ impl Shape {
     }
 }
 
-/// A TTL in ms as [`TTL_DIGITS`] digits and an exponent of five bits, rounded up; the largest stands for all
-/// above it.
-fn pack_ttl(ttl: u64) -> u64 {
-    let most = (1 << TTL_DIGITS) - 1;
-    let mut exponent = (u64::BITS - ttl.leading_zeros()).saturating_sub(TTL_DIGITS);
-    // Rounding up may carry into one digit more.
-    if exponent < u64::BITS - 1 && (ttl >> exponent) + u64::from(ttl & ((1 << exponent) - 1) != 0) > most {
-        exponent += 1;
-    }
-    if exponent > 31 {
-        return 31 << TTL_DIGITS | most;
-    }
-    let digits = (ttl >> exponent) + u64::from(ttl & ((1 << exponent) - 1) != 0);
-    u64::from(exponent) << TTL_DIGITS | digits
-}
-
-fn unpack_ttl(packed: u64) -> u64 {
-    (packed & ((1 << TTL_DIGITS) - 1)) << (packed >> TTL_DIGITS)
-}
-
 /// What an entry is made of.
 #[derive(Clone, Copy)]
 pub(crate) struct Parts<'a> {
@@ -121,28 +111,28 @@ pub(crate) struct Parts<'a> {
     pub(crate) deadline: u64,
     /// For how many ms before `deadline` the entry is stale.
     pub(crate) grace: u32,
-    /// The ms from now to the end of the TTL.
+    /// The ms from now to the end of the TTL; `u64::MAX` for none.
     pub(crate) ttl: u64,
 }
 
 impl Parts<'_> {
-    /// How many numbers an entry of these parts holds beside its key and its value: one a tag, one for the
+    /// How many numbers an entry of these parts is charged beside its key and its value: one a tag, one for the
     /// age of what is tagged, and one for a grace.
-    pub(crate) fn words(&self) -> usize {
+    pub(crate) fn charged_words(&self) -> usize {
         self.tags.len() + usize::from(!self.tags.is_empty()) + usize::from(self.grace != 0)
     }
 
     fn shape(&self) -> Shape {
-        Shape { words: self.words(), key_len: self.key.bytes.len(), value_len: self.value.bytes.len() }
+        let words = self.charged_words() + life::words(life::pack(self.ttl));
+        Shape { words, key_len: self.key.bytes.len(), value_len: self.value.bytes.len() }
     }
 
     fn facts(&self) -> u64 {
-        debug_assert!(self.deadline <= NEVER && self.tags.len() <= crate::MAX_TAGS);
-        self.deadline
-            | u64::from(self.value.encoding) << DEADLINE_BITS
-            | u64::from(self.key.domain) << (DEADLINE_BITS + 8)
-            | (self.tags.len() as u64) << (DEADLINE_BITS + 16)
-            | u64::from(self.grace != 0) << (DEADLINE_BITS + 20)
+        let facts = DEADLINE.set(0, self.deadline);
+        let facts = ENCODING.set(facts, u64::from(self.value.encoding));
+        let facts = DOMAIN.set(facts, u64::from(self.key.domain));
+        let facts = TAG_COUNT.set(facts, self.tags.len() as u64);
+        GRACE.set(facts, u64::from(self.grace != 0))
     }
 
     /// Writes everything that follows the header.
@@ -159,9 +149,15 @@ impl Parts<'_> {
         unsafe {
             let word = base.add(size_of::<Header>()).cast::<u32>();
             ptr::copy_nonoverlapping(self.tags.as_ptr(), word.as_ptr(), self.tags.len());
+            let charged = self.charged_words();
             if self.grace != 0 {
-                word.add(words - 1).write(self.grace);
+                word.add(charged - 1).write(self.grace);
             }
+            ptr::copy_nonoverlapping(
+                life::split(self.ttl).as_ptr(),
+                word.add(charged).as_ptr(),
+                words - charged,
+            );
             let lengths = base.add(shape.lengths_offset());
             let mut long = lengths.add(3).cast::<u32>();
             let short_key = u8::try_from(key_len).unwrap_or(LONG_KEY);
@@ -216,8 +212,8 @@ impl EntryRef {
         unsafe {
             header.write(Header {
                 tick: AtomicU64::new(0),
-                written: AtomicU64::new(pack_ttl(parts.ttl) << SEQUENCE_BITS),
-                facts: parts.facts(),
+                written: AtomicU64::new(LIFE.set(0, life::pack(parts.ttl))),
+                facts: AtomicU64::new(parts.facts()),
                 refs: AtomicU32::new(1),
                 slot: AtomicU32::new(u32::MAX),
             });
@@ -226,40 +222,28 @@ impl EntryRef {
         Ok(Self(header))
     }
 
-    /// Turns the entry into one of `parts`, which has the same key, if it takes a block of the same size and
-    /// there are no other references than `known` ones. Says whether it did.
-    ///
-    /// # Safety
-    /// Nobody but the caller uses or clones any of the `known` references meanwhile, and no part lies in the
-    /// entry itself.
-    unsafe fn overwrite_unshared(&self, parts: &Parts<'_>, fence: u64, written: u64, known: u32) -> bool {
-        let layout = self.shape().layout();
-        if parts.shape().layout() != layout || u32::try_from(parts.value.bytes.len()).is_err() {
+    /// Turns an entry into another one of the same key, if that takes a block of the same size. Says whether it
+    /// did: not where there are other references than these two, that of the table and that of the stripe.
+    pub(crate) fn overwrite(held: &mut Self, in_stripe: &mut Self, new: &Overwrite<'_>) -> bool {
+        let parts = &new.parts;
+        let layout = held.shape().layout();
+        if !held.same(in_stripe)
+            || parts.shape().layout() != layout
+            || u32::try_from(parts.value.bytes.len()).is_err()
+        {
             return false;
         }
         // Pairs with the `Release` of references dropped on other threads: their reads are over.
-        if self.header().refs.load(Ordering::Acquire) != known {
+        if held.header().refs.load(Ordering::Acquire) != 2 {
             return false;
         }
-        // SAFETY: as promised by the caller, and as just counted, nobody else has access; the block is of the
-        // size that the parts need.
-        unsafe {
-            (&raw mut (*self.0.as_ptr()).facts).write(parts.facts());
-            parts.write_behind(self.0.cast());
-        }
-        self.header().written.store(pack_ttl(parts.ttl) << SEQUENCE_BITS, Ordering::Relaxed);
-        self.set_sequences(fence, written);
+        // SAFETY: these are both of the two references that there are, and both are borrowed exclusively, so nobody
+        // else has access, and no part can lie in the entry; the block is of the size that the parts need.
+        unsafe { parts.write_behind(held.0.cast()) };
+        held.header().facts.store(parts.facts(), Ordering::Relaxed);
+        held.header().written.store(LIFE.set(0, life::pack(parts.ttl)), Ordering::Relaxed);
+        held.set_sequences(new.fence, new.written);
         true
-    }
-
-    /// As [`EntryRef::overwrite_unshared`], for an entry that two places know: a slot of the table, held
-    /// exclusively by its shard's write lock, and one of its stripe, held by that lock.
-    pub(crate) fn overwrite(held: &mut Self, in_stripe: &Self, new: &Overwrite<'_>) -> bool {
-        debug_assert!(held.same(in_stripe));
-        // SAFETY: `&mut` shows that the table's reference is the caller's alone. Of the stripe's, only a shared
-        // one is asked for, which its owner lends under the stripe's lock; nobody else comes to it. The parts
-        // are the caller's, from outside of the cache.
-        unsafe { held.overwrite_unshared(&new.parts, new.fence, new.written, 2) }
     }
 
     fn header(&self) -> &Header {
@@ -268,14 +252,27 @@ impl EntryRef {
         unsafe { self.0.as_ref() }
     }
 
+    fn facts(&self) -> u64 {
+        self.header().facts.load(Ordering::Relaxed)
+    }
+
     fn tag_count(&self) -> usize {
-        usize::from((self.header().facts >> (DEADLINE_BITS + 16)).to_le_bytes()[0] & 0xf)
+        usize::try_from(TAG_COUNT.get(self.facts())).unwrap_or_else(|_| unreachable!("a few bits"))
+    }
+
+    /// The numbers that are charged: tags, their age, and a grace.
+    fn charged_words(&self) -> usize {
+        let tags = self.tag_count();
+        tags + usize::from(tags > 0) + usize::from(self.has_grace())
+    }
+
+    fn life(&self) -> u64 {
+        LIFE.get(self.header().written.load(Ordering::Relaxed))
     }
 
     /// How many numbers lie between the header and the lengths.
     fn words(&self) -> usize {
-        let tags = self.tag_count();
-        tags + usize::from(tags > 0) + usize::from(self.has_grace())
+        self.charged_words() + life::words(self.life())
     }
 
     fn shape(&self) -> Shape {
@@ -314,7 +311,7 @@ impl EntryRef {
         let shape = self.shape();
         // SAFETY: `write_behind` put `key_len` bytes at this offset.
         let bytes = unsafe { self.bytes(shape.key_offset(), shape.key_len) };
-        Key { bytes, domain: (self.header().facts >> (DEADLINE_BITS + 8)).to_le_bytes()[0] }
+        Key { bytes, domain: DOMAIN.get(self.facts()).to_le_bytes()[0] }
     }
 
     /// The bytes of the value, at an even address.
@@ -334,7 +331,7 @@ impl EntryRef {
     /// The [`Value::encoding`] that the value was stored with.
     #[must_use]
     pub fn encoding(&self) -> u8 {
-        (self.header().facts >> DEADLINE_BITS).to_le_bytes()[0]
+        ENCODING.get(self.facts()).to_le_bytes()[0]
     }
 
     /// The number at `index` behind the header.
@@ -354,16 +351,16 @@ impl EntryRef {
 
     /// Whether the entry is stale for a time before it expires.
     pub(crate) fn has_grace(&self) -> bool {
-        self.header().facts >> (DEADLINE_BITS + 20) != 0
+        GRACE.get(self.facts()) != 0
     }
 
     /// For how many ms before its deadline the entry is stale.
-    fn grace(&self) -> u32 {
+    pub(crate) fn grace(&self) -> u32 {
         if !self.has_grace() {
             return 0;
         }
-        // SAFETY: with a grace there is at least one word, and it is the last.
-        unsafe { self.word(self.words() - 1) }.load(Ordering::Relaxed)
+        // SAFETY: with a grace there is at least one word that is charged, and it is the last of those.
+        unsafe { self.word(self.charged_words() - 1) }.load(Ordering::Relaxed)
     }
 
     /// The ms from which on the entry is stale; its deadline, if it has no grace.
@@ -376,12 +373,28 @@ impl EntryRef {
 
     /// Key bytes plus value bytes plus four a word: what the entry holds beyond its fixed cost.
     pub(crate) fn payload(&self) -> u64 {
-        let Shape { words, key_len, value_len } = self.shape();
-        key_len as u64 + value_len as u64 + 4 * words as u64
+        let Shape { key_len, value_len, .. } = self.shape();
+        key_len as u64 + value_len as u64 + 4 * self.charged_words() as u64
     }
 
     pub(crate) fn deadline(&self) -> u64 {
-        self.header().facts & NEVER
+        DEADLINE.get(self.facts())
+    }
+
+    /// Sets the deadline, at most [`NEVER`]. To be called under the lock of the entry's stripe, which has to be told.
+    pub(crate) fn set_deadline(&self, deadline: u64) {
+        self.change_deadline(|_| Some(deadline));
+    }
+
+    /// Moves the deadline of an entry that has one away to `deadline`, never nearer. The stripe need not be told:
+    /// it looks at the deadline again when the one that it knows comes up.
+    pub(crate) fn extend_deadline(&self, deadline: u64) {
+        self.change_deadline(|old| (old < deadline).then_some(deadline));
+    }
+
+    fn change_deadline(&self, change: impl Fn(u64) -> Option<u64>) {
+        let change = |facts| change(DEADLINE.get(facts)).map(|deadline| DEADLINE.set(facts, deadline));
+        let _ = self.header().facts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
     }
 
     pub(crate) fn tick(&self) -> u64 {
@@ -405,13 +418,13 @@ impl EntryRef {
 
     /// The sequence number of the change that put the entry in.
     pub(crate) fn written(&self) -> u64 {
-        self.header().written.load(Ordering::Relaxed) & ((1 << SEQUENCE_BITS) - 1)
+        SEQUENCE.get(self.header().written.load(Ordering::Relaxed))
     }
 
     /// To be called before the entry is put in, once. `fence` lies no more than `u32::MAX` below `written`.
     pub(crate) fn set_sequences(&self, fence: u64, written: u64) {
-        let ttl = self.header().written.load(Ordering::Relaxed) >> SEQUENCE_BITS << SEQUENCE_BITS;
-        self.header().written.store(ttl | written, Ordering::Relaxed);
+        let word = self.header().written.load(Ordering::Relaxed);
+        self.header().written.store(SEQUENCE.set(word, written), Ordering::Relaxed);
         let tags = self.tag_count();
         if tags > 0 {
             let age = u32::try_from(written - fence).unwrap_or_else(|_| unreachable!("as the caller knows"));
@@ -434,9 +447,11 @@ impl EntryRef {
         }
     }
 
-    /// The ms from its insertion to the end of its TTL, to a thousandth, and at most 69 years.
+    /// The TTL in ms that the entry was stored with; `u64::MAX` without one.
     pub(crate) fn ttl(&self) -> u64 {
-        unpack_ttl(self.header().written.load(Ordering::Relaxed) >> SEQUENCE_BITS)
+        let charged = self.charged_words();
+        // SAFETY: `write_behind` put as many words there as the packed form asks for.
+        life::unpack(self.life(), |word| unsafe { self.word(charged + word) }.load(Ordering::Relaxed))
     }
 
     pub(crate) fn slot(&self) -> u32 {
@@ -492,7 +507,7 @@ impl Drop for EntryRef {
         let layout = self.shape().layout();
         let layout = layout.unwrap_or_else(|| unreachable!("the same sum was taken when the entry was made"));
         // SAFETY: this was the last reference, the memory came from `alloc` with this very layout, which
-        // `overwrite_unshared` keeps, and a `Header` is dropped once.
+        // `overwrite` keeps, and a `Header` is dropped once.
         unsafe {
             self.0.drop_in_place();
             alloc::dealloc(self.0.cast::<u8>().as_ptr(), layout);
@@ -531,7 +546,7 @@ mod tests {
         assert_eq!(entry.encoding(), parts.value.encoding);
         assert_eq!((entry.grace(), entry.has_grace()), (parts.grace, parts.grace != 0));
         assert_eq!(entry.deadline(), parts.deadline);
-        let size = parts.key.bytes.len() + parts.value.bytes.len() + 4 * parts.words();
+        let size = parts.key.bytes.len() + parts.value.bytes.len() + 4 * parts.charged_words();
         assert_eq!(entry.payload(), size as u64);
     }
 
@@ -563,7 +578,7 @@ mod tests {
             tags in prop::collection::vec(any::<u32>(), 0..=crate::MAX_TAGS),
         ) {
             let mut held = EntryRef::new(&parts(&key, &values[0], &[], 0)).unwrap();
-            let in_stripe = held.clone();
+            let mut in_stripe = held.clone();
             for (number, value) in values.iter().enumerate() {
                 let old = held.shape();
                 let tags = &tags[..number % (tags.len() + 1)];
@@ -573,7 +588,7 @@ mod tests {
                 };
                 let fits = parts.shape().layout() == old.layout();
                 let reader = (number % 3 == 0).then(|| held.clone());
-                let done = EntryRef::overwrite(&mut held, &in_stripe, &Overwrite { parts, fence: 3, written: 9 });
+                let done = EntryRef::overwrite(&mut held, &mut in_stripe, &Overwrite { parts, fence: 3, written: 9 });
                 prop_assert_eq!(done, fits && reader.is_none());
                 if done {
                     check(&held, &parts);
@@ -585,20 +600,26 @@ mod tests {
         }
 
         #[test]
-        fn a_ttl_is_kept_to_a_thousandth(ttl in prop_oneof![0_u64..5_000, any::<u32>().prop_map(u64::from), 0_u64..1 << 41]) {
-            let kept = unpack_ttl(pack_ttl(ttl));
-            prop_assert!(pack_ttl(ttl) < 1 << 15);
-            // 1 023 digits of 31 bits more are the most.
-            let ttl = ttl.min(1_023 << 31);
-            prop_assert!(kept >= ttl && kept - ttl <= ttl / 511, "{} for {}", kept, ttl);
+        fn a_ttl_is_kept_exactly(ttl in 1_u64.., tags in 0..=crate::MAX_TAGS, grace in 0_u32..2) {
+            let tags = [9; crate::MAX_TAGS].split_at(tags).0;
+            let parts = Parts { ttl, ..parts(b"key", b"value", tags, grace) };
+            let entry = EntryRef::new(&parts).unwrap();
+            entry.set_sequences(3, 9);
+            check(&entry, &parts);
+            prop_assert_eq!(entry.ttl(), ttl);
         }
     }
 
     #[test]
-    fn extreme_ttls_are_kept_as_the_largest() {
-        assert_eq!(unpack_ttl(pack_ttl(u64::MAX)), 1_023 << 31);
-        assert_eq!(unpack_ttl(pack_ttl(1_023)), 1_023);
-        assert_eq!(unpack_ttl(pack_ttl(1_025)), 1_026);
+    fn a_deadline_moves_and_nothing_else() {
+        let parts = parts(b"key", b"value", &[1, 2], 7);
+        let entry = EntryRef::new(&Parts { deadline: 100, ..parts }).unwrap();
+        entry.extend_deadline(90);
+        assert_eq!(entry.deadline(), 100);
+        entry.extend_deadline(110);
+        check(&entry, &Parts { deadline: 110, ..parts });
+        entry.set_deadline(50);
+        check(&entry, &Parts { deadline: 50, ..parts });
     }
 
     #[test]
@@ -648,7 +669,7 @@ mod explored {
     fn an_overwrite_never_changes_what_somebody_reads() {
         loom::model(|| {
             let entry = EntryRef::new(&parts(b"old")).unwrap();
-            let in_stripe = entry.clone();
+            let mut in_stripe = entry.clone();
             let shard = Arc::new(RwLock::new(entry));
             let readers: Vec<_> = (0..2)
                 .map(|_| {
@@ -665,7 +686,7 @@ mod explored {
             {
                 let mut held = shard.write().unwrap();
                 let new = Overwrite { parts: parts(b"new"), fence: 1, written: 1 };
-                if !EntryRef::overwrite(&mut held, &in_stripe, &new) {
+                if !EntryRef::overwrite(&mut held, &mut in_stripe, &new) {
                     *held = EntryRef::new(&parts(b"new")).unwrap();
                 }
             }

@@ -10,6 +10,10 @@ pub enum Error {
     TooManyTags,
     /// The allocator could not supply the memory of the entry. Nothing was changed.
     OutOfMemory,
+    /// [`Cache::increment`](crate::Cache::increment) found a value that is not a number. Nothing was changed.
+    NotANumber,
+    /// [`Cache::increment`](crate::Cache::increment) would make an infinite number. Nothing was changed.
+    NotFinite,
 }
 
 impl fmt::Display for Error {
@@ -18,6 +22,8 @@ impl fmt::Display for Error {
             Self::InvalidOption(text) => f.write_str(text),
             Self::TooManyTags => write!(f, "an entry takes at most {} tags", crate::MAX_TAGS),
             Self::OutOfMemory => f.write_str("the allocator could not supply the memory of the entry"),
+            Self::NotANumber => f.write_str("the value under the key is not a number"),
+            Self::NotFinite => f.write_str("the sum is not finite"),
         }
     }
 }

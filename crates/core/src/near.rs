@@ -100,7 +100,7 @@ pub struct Sighting {
     pub fresh_until: f64,
     /// The number of the write that the entry is of. Two entries of one key have two of them.
     pub written: f64,
-    /// The key's hash in this cache, for [`Cache::touch`](crate::Cache::touch).
+    /// The key's hash in this cache, for [`Cache::report_read`](crate::Cache::report_read).
     pub hash: u64,
 }
 
@@ -134,10 +134,11 @@ impl<C: Clock> Cache<C> {
             return None;
         };
         self.used(&entry, lane);
+        self.slide(&entry);
         self.stats.count_in(lane, Event::Hit);
         let fresh_until = entry.fresh_until();
         let expires = fresh_until != NEVER;
-        if expires {
+        if expires && self.clock.is_system() {
             pulse::want(self.origin + self.now());
         }
         let sighting = Sighting {
@@ -153,7 +154,7 @@ impl<C: Clock> Cache<C> {
 
     /// Makes the entry that was seen with these numbers the most recently used one, if it is still there. Counts
     /// no hit.
-    pub fn touch(&self, hash: u64, written: u64) {
+    pub fn report_read(&self, hash: u64, written: u64) {
         if let Some(entry) = self.table.find_written(hash, written) {
             self.used(&entry, Lane::current());
         }
@@ -161,7 +162,9 @@ impl<C: Clock> Cache<C> {
 
     /// Counts reads that were answered from copies.
     pub fn count_hits(&self, hits: u64) {
-        pulse::keep();
+        if self.clock.is_system() {
+            pulse::keep();
+        }
         self.stats.add(Event::Hit, hits);
         self.stats.add(Event::NearHit, hits);
     }

@@ -30,6 +30,9 @@ pub struct Options {
     pub default_ttl_ms: Option<u64>,
     /// Which entry leaves when there is no room. Expired ones always leave first.
     pub policy: Policy,
+    /// Whether the TTL of an entry runs from its last [`get`](crate::Cache::get) rather than from its insertion.
+    /// Default: `false`.
+    pub slides: bool,
 }
 
 impl Options {
@@ -67,6 +70,8 @@ pub struct InsertOptions<'a> {
     /// The sequence number from [`Cache::fence`](crate::Cache::fence) taken before the value was loaded.
     /// The value is refused if its key or one of its tags changed after that.
     pub fence: Option<u64>,
+    /// Whether the value is stored only where there is no readable one. Default: `false`.
+    pub if_absent: bool,
     /// Up to [`MAX_TAGS`] names under which [`Cache::invalidate_tag`](crate::Cache::invalidate_tag) finds
     /// the entry.
     pub tags: &'a [crate::Key<'a>],

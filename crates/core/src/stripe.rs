@@ -164,6 +164,16 @@ impl Stripe {
         self.slots[slot as usize].as_ref().unwrap_or_else(|| unreachable!("the caller found it there"))
     }
 
+    /// As [`Stripe::entry`], for [`EntryRef::overwrite`].
+    pub(crate) fn entry_mut(&mut self, slot: u32) -> &mut EntryRef {
+        self.slots[slot as usize].as_mut().unwrap_or_else(|| unreachable!("the caller found it there"))
+    }
+
+    /// Follows a change of the deadline of the entry in `slot`.
+    pub(crate) fn rescheduled(&mut self, slot: u32, now: u64) {
+        self.rewritten(slot, charge(self.entry(slot)), now);
+    }
+
     /// Lets go of the entry in a slot that holds one; the slot is freed when the queue comes to it.
     pub(crate) fn unlink(&mut self, slot: u32) -> EntryRef {
         if let Some(wheel) = &mut self.wheel {

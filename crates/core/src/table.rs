@@ -160,7 +160,7 @@ impl Table {
 
     /// Turns `old`, which is present and known to the table and its stripe alone, into `new` where it lies, if
     /// it fits. `old` is the stripe's own reference.
-    pub(crate) fn overwrite(&self, hash: u64, old: &EntryRef, new: &Overwrite<'_>) -> bool {
+    pub(crate) fn overwrite(&self, hash: u64, old: &mut EntryRef, new: &Overwrite<'_>) -> bool {
         let number = self.shard(hash);
         let mut shard = write(&self.map.shards()[number], &self.waiting[number]);
         let Some((held, _)) = shard.get_mut(hash, |(entry, _)| entry.same(old)) else { return false };

@@ -36,7 +36,7 @@ impl Default for Link {
 pub(crate) enum Step {
     /// This slot's deadline has passed; it is no longer in the wheel.
     Expired(u32),
-    /// A slot was moved to a finer level.
+    /// A slot was moved to a finer level, or further away.
     Moved,
     /// Nothing is due.
     Idle,
@@ -127,7 +127,8 @@ impl Wheel {
         self.next_bucket().map_or(u64::MAX, |(start, _)| start)
     }
 
-    /// Moves or expires one slot that is due by `now`.
+    /// Moves or expires one slot that is due by `now`. `deadline` is that of a slot at present, which is no earlier
+    /// than the one that it was put in with.
     pub(crate) fn step(&mut self, now: u64, deadline: impl Fn(u32) -> u64) -> Step {
         let Some((start, bucket)) = self.next_bucket().filter(|&(start, _)| start <= now) else {
             // Later deadlines are then told apart as finely as the distance from now allows.
@@ -137,10 +138,12 @@ impl Wheel {
         self.time = self.time.max(start);
         let slot = self.first[bucket];
         self.remove(slot);
-        if bucket < BUCKETS {
+        let deadline = deadline(slot);
+        // It may have been put off since the slot was put in.
+        if bucket < BUCKETS && deadline <= now {
             return Step::Expired(slot);
         }
-        self.insert(slot, deadline(slot));
+        self.insert(slot, deadline);
         Step::Moved
     }
 
@@ -216,6 +219,20 @@ mod tests {
                 prop_assert_eq!(left, alive.iter().copied().collect::<Vec<_>>());
             }
         }
+    }
+
+    #[test]
+    fn a_deadline_that_was_put_off_is_found_when_the_old_one_comes_up() {
+        let mut wheel = Wheel::new(0);
+        wheel.insert(0, 10);
+        wheel.insert(1, 70_000);
+        let deadlines = [5_000, 90_000];
+        for (now, expired) in
+            [(10, vec![]), (4_999, vec![]), (5_000, vec![0]), (89_999, vec![]), (90_000, vec![1])]
+        {
+            assert_eq!(due(&mut wheel, now, &deadlines), expired, "at {now}");
+        }
+        assert!(wheel.slots().is_empty());
     }
 
     #[test]

@@ -176,7 +176,7 @@ fn an_entry_is_due_when_little_of_its_own_ttl_is_left() {
     let (cache, clock) = cache();
     assert_eq!(cache.insert("k".into(), "v".into(), InsertOptions::ttl_ms(100)), Ok(Inserted::Stored));
     assert_eq!(cache.insert("l".into(), "v".into(), InsertOptions::default()), Ok(Inserted::Stored));
-    let long = InsertOptions::ttl_ms(u64::from(u32::MAX) * 10);
+    let long = InsertOptions::ttl_ms(u64::from(u32::MAX) * 10_000);
     assert_eq!(cache.insert("m".into(), "v".into(), long), Ok(Inserted::Stored));
     for (wait, due) in [(0, false), (69, false), (1, true), (29, true), (1, false)] {
         clock.advance(wait);
@@ -185,6 +185,18 @@ fn an_entry_is_due_when_little_of_its_own_ttl_is_left() {
     assert!(!cache.is_due("l".into(), 1.0));
     assert!(!cache.is_due("m".into(), 0.5));
     assert!(!cache.is_due("none".into(), 1.0));
+}
+
+#[test]
+fn an_entry_of_any_ttl_becomes_due() {
+    for ttl in [1_000, 4_099, 1 << 24, 1 << 25, 86_400_000, u64::from(u32::MAX) + 1, (1 << 42) + 7] {
+        let (cache, clock) = cache();
+        assert_eq!(cache.insert("k".into(), "v".into(), InsertOptions::ttl_ms(ttl)), Ok(Inserted::Stored));
+        clock.advance(ttl / 2 - 1);
+        assert!(!cache.is_due("k".into(), 0.5), "{ttl}");
+        clock.advance(1 + ttl % 2);
+        assert!(cache.is_due("k".into(), 0.5), "{ttl}");
+    }
 }
 
 #[test]

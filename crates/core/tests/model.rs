@@ -115,6 +115,7 @@ fn options() -> impl Strategy<Value = Options> {
         max_entry_bytes,
         default_ttl_ms,
         policy: Policy::Lru,
+        ..Options::default()
     })
 }
 

@@ -74,15 +74,15 @@ fn a_sighting_says_what_was_seen() {
 }
 
 #[test]
-fn what_is_touched_stays_and_hits_are_counted() {
+fn what_is_reported_stays_and_hits_are_counted() {
     let cache = cache(2);
     set(&cache, "a", "");
     let sighting = sight(&cache, "a");
     set(&cache, "b", "");
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number")]
-    cache.touch(sighting.hash, sighting.written as u64);
+    cache.report_read(sighting.hash, sighting.written as u64);
     // Another write of the key is another entry.
-    cache.touch(sighting.hash, u64::MAX);
+    cache.report_read(sighting.hash, u64::MAX);
     set(&cache, "c", "");
     assert!(cache.contains("a".into()) && !cache.contains("b".into()));
     cache.count_hits(41);

@@ -5,9 +5,10 @@ use std::ptr;
 use std::sync::Arc;
 
 use napi::sys;
-use sark_cache_core::{Cache, Options, Policy};
+use sark_cache_core::{Options, Policy};
 
 use crate::arguments::{Call, as_double, callbacks};
+use crate::clock::Cache;
 use crate::failure::{Failure, check};
 use crate::registry::{Open, Request, open_named};
 use crate::text::TextBuffer;
@@ -45,9 +46,10 @@ impl<const N: usize> Call<'_, N> {
 }
 
 callbacks! {
-    /// `open(name, max, maxSize, maxEntrySize, ttl, format, policy)`: the number of the cache. What is not a number
-    /// is left to the cache; without a name the cache is this environment's alone.
-    "open" open(call: 7) {
+    /// `open(name, max, maxSize, maxEntrySize, ttl, format, policy, updateAgeOnGet, isTold)`: the number of the cache.
+    /// What is not a number is left to the cache; without a name the cache is this environment's alone. Of the last
+    /// two, 1 is yes.
+    "open" open(call: 9) {
         let request = Request {
             options: Options {
                 max_entries: call.limit(1).map(|max| usize::try_from(max).unwrap_or(usize::MAX)),
@@ -55,10 +57,12 @@ callbacks! {
                 max_entry_bytes: call.limit(3),
                 default_ttl_ms: call.limit(4),
                 policy: Policy::default(),
+                slides: call.limit(7).is_some(),
             },
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
             format: call.optional_number(5).map(|format| format as u32),
             policy: call.optional_number(6).map(|policy| if policy > 0.0 { Policy::S3Fifo } else { Policy::Lru }),
+            is_told: call.limit(8).is_some(),
         };
         let mut buffer = TextBuffer::new();
         let open = match buffer.read(call.env, call.arguments[0])? {

@@ -65,6 +65,7 @@ pub(crate) fn outcome(inserted: Inserted) -> f64 {
         Inserted::Expired => 0.0,
         Inserted::TooLarge => -1.0,
         Inserted::Fenced => -2.0,
+        Inserted::Present => -3.0,
     }
 }
 
@@ -115,6 +116,7 @@ callbacks! {
             fence: if more { call.optional_number(4).map(|fence| fence as u64) } else { None },
             grace_ms: if more { call.optional_number(6).map_or(0, |grace| grace as u32) } else { 0 },
             tags: &[],
+            if_absent: false,
         };
         // Last: nothing that could run JavaScript comes between reading the value and storing it.
         let insert = |tags: &[Key<'_>]| {

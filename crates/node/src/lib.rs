@@ -6,7 +6,9 @@
 #![allow(unsafe_code, reason = "Node-API is a C interface")]
 
 mod arguments;
+mod atomic;
 mod bulk;
+mod clock;
 mod cold;
 mod environment;
 mod failure;
@@ -28,7 +30,7 @@ use napi_derive::napi;
 #[napi]
 #[must_use]
 pub fn abi() -> u32 {
-    4
+    5
 }
 
 /// The bytes charged for an entry beyond its key and its value.

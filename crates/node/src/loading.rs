@@ -1,9 +1,10 @@
 //! The calls around a load: who begins it, and what may be served meanwhile.
 
-use sark_cache_core::{Cache, Claim};
+use sark_cache_core::Claim;
 
 use crate::arguments::callbacks;
 use crate::bulk::set_element;
+use crate::clock::Cache;
 use crate::registry::Open;
 use crate::text::value_to_js;
 

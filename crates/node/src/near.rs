@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use napi::sys;
-use sark_cache_core::{Board, Clock, MonotonicClock, Sighting, pulse};
+use sark_cache_core::{Board, Clock, Sighting, pulse};
 
 use crate::arguments::{Call, as_double, callbacks};
 use crate::bulk::set_element;
@@ -138,7 +138,7 @@ callbacks! {
 
     /// `now(cache)`: the ms of this moment, as deadlines are reported.
     "now" now(call: 1) {
-        call.count(MonotonicClock.now_ms())
+        call.count(call.environment.with(call.cache()?, |open| Ok(open.clock.now_ms()))?)
     }
 
     /// `getNear(cache, key, written)`: as `get`, with a report; `null` if the value is still that of the write of
@@ -156,18 +156,18 @@ callbacks! {
         value_to_js(call.env, &entry)
     }
 
-    /// `touch(cache, touched, count, hits)`: counts `hits` reads of copies, and makes their entries the most recently
+    /// `reportReads(cache, read, count, hits)`: counts `hits` reads of copies, and makes their entries the most recently
     /// used ones: `count` times three numbers, as reported: both halves of the hash, and the write.
-    "touch" touch(call: 4) {
+    "reportReads" report_reads(call: 4) {
         let numbers = call.numbers(1)?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
         let (count, hits) = (call.number(2)? as usize, call.number(3)? as u64);
         call.environment.with(call.cache()?, |open| {
             open.cache.count_hits(hits);
-            for touched in numbers.chunks_exact(3).take(count) {
+            for read in numbers.chunks_exact(3).take(count) {
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
-                let [high, low, written] = [touched[0] as u64, touched[1] as u64, touched[2] as u64];
-                open.cache.touch(high << 32 | low, written);
+                let [high, low, written] = [read[0] as u64, read[1] as u64, read[2] as u64];
+                open.cache.report_read(high << 32 | low, written);
             }
             Ok(())
         })?;

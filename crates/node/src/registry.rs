@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Weak};
 
 use parking_lot::Mutex;
-use sark_cache_core::{Cache, Options, Policy};
+use sark_cache_core::{Options, Policy};
 
+use crate::clock::{Cache, EngineClock};
 use crate::failure::Failure;
 
 /// The bound of a cache for which none was given.
@@ -18,6 +19,8 @@ pub(crate) struct Request {
     /// How the TypeScript side encodes values, which all threads must agree on.
     pub(crate) format: Option<u32>,
     pub(crate) policy: Option<Policy>,
+    /// Whether JavaScript says what time it is, with `tell`.
+    pub(crate) is_told: bool,
 }
 
 /// The number by which JavaScript knows a policy.
@@ -31,6 +34,7 @@ fn policy_number(policy: Policy) -> u64 {
 /// An open cache and what it was opened with.
 pub(crate) struct Open {
     pub(crate) cache: Cache,
+    pub(crate) clock: EngineClock,
     request: Request,
 }
 
@@ -42,12 +46,13 @@ impl Open {
         }
         request.format.get_or_insert(0);
         options.policy = *request.policy.get_or_insert_default();
-        Ok(Self { cache: Cache::new(request.options.clone())?, request })
+        let clock = EngineClock::new(request.is_told);
+        Ok(Self { cache: Cache::with_clock(request.options.clone(), clock.clone())?, clock, request })
     }
 
     /// The options in force, by the names that JavaScript knows them by.
-    pub(crate) fn options(&self) -> [(&'static str, Option<u64>); 6] {
-        let Request { options, format, policy } = &self.request;
+    pub(crate) fn options(&self) -> [(&'static str, Option<u64>); 7] {
+        let Request { options, format, policy, .. } = &self.request;
         [
             ("max", options.max_entries.map(|max| max as u64)),
             ("maxSize", options.max_bytes),
@@ -55,6 +60,7 @@ impl Open {
             ("ttl", options.default_ttl_ms),
             ("serializer", format.map(u64::from)),
             ("policy", policy.map(policy_number)),
+            ("updateAgeOnGet", Some(u64::from(options.slides))),
         ]
     }
 }

@@ -277,7 +277,7 @@ impl Model {
         let tags = Op::tags(tags, more_tags);
         let (fence, taken) = self.fence(fence);
         let grace_ms = grace_ms.unwrap_or(0);
-        let options = InsertOptions { ttl_ms: ttl.ms(), grace_ms, fence, tags: &tags };
+        let options = InsertOptions { ttl_ms: ttl.ms(), grace_ms, fence, tags: &tags, ..InsertOptions::default() };
         let outcome = self.cache.insert(name.key(), Value { bytes: &bytes, encoding }, options);
         if tags.len() > MAX_TAGS {
             assert_eq!(outcome, Err(Error::TooManyTags));

@@ -39,7 +39,7 @@ impl Setup {
         let max_entry_bytes = self.max_entry_bytes.map(|bytes| ENTRY_OVERHEAD / 2 + u64::from(bytes));
         let default_ttl_ms = self.default_ttl_ms.map(|ms| u64::from(ms) + 1);
         let policy = if self.is_s3_fifo { Policy::S3Fifo } else { Policy::Lru };
-        Options { max_entries, max_bytes, max_entry_bytes, default_ttl_ms, policy }
+        Options { max_entries, max_bytes, max_entry_bytes, default_ttl_ms, policy, ..Options::default() }
     }
 }
 

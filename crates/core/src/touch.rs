@@ -1,0 +1,37 @@
+//! A new deadline for an entry, and nothing else.
+
+use crate::Key;
+use crate::cache::{Cache, deadline};
+use crate::clock::Clock;
+use crate::lanes::Lane;
+use crate::stripe::Stripes;
+
+impl<C: Clock> Cache<C> {
+    /// Gives the entry under `key` a TTL that begins now, and makes it the most recently used one: `ttl_ms` (`u64::MAX`
+    /// for none, 0 to remove it), or that which it was stored with. Says whether there is one that could be read.
+    ///
+    /// Fences, tags and the TTL that the entry was stored with stay as they are; copies of the entry learn of the
+    /// new deadline at their next look at the board.
+    pub fn touch(&self, key: Key<'_>, ttl_ms: Option<u64>) -> bool {
+        if ttl_ms == Some(0) {
+            return self.remove(key);
+        }
+        // What cannot be read any more goes, and is counted.
+        if self.live(key).is_none() {
+            return false;
+        }
+        let hash = self.table.hash(key);
+        let mut stripe = self.stripes.lock(Stripes::of(hash));
+        let Some(entry) = self.table.find(hash, key).filter(|entry| self.is_readable(entry)) else {
+            return false;
+        };
+        let ttl = ttl_ms.unwrap_or_else(|| entry.ttl());
+        let now = self.now_for(ttl);
+        entry.set_deadline(deadline(now, ttl, entry.grace()));
+        stripe.rescheduled(entry.slot(), now);
+        // After the deadline: who reads this number reads that one.
+        self.board().wrote(hash, self.versions.write());
+        self.used(&entry, Lane::current());
+        true
+    }
+}
