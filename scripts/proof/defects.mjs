@@ -31,15 +31,15 @@ const defects = [
   {
     name: 'an entry that was just read is evicted',
     file: 'stripe.rs',
-    from: /Order::Lru\(recency\) if used > seen =>/,
-    to: 'Order::Lru(recency) if used > seen + 1_000_000 =>',
+    from: /\(Order::Lru\(_\), _\) => used > seen,/,
+    to: '(Order::Lru(_), _) => used > seen + 1_000_000,',
     noticed: tests('model', 'behaviour'),
   },
   {
     name: 'a slot that moves down a level is lost to the timer wheel',
     file: 'wheel.rs',
-    from: /self\.insert\(slot, deadline\(slot\)\);\s*Step::Moved/,
-    to: 'let _ = deadline(slot); Step::Moved',
+    from: /self\.insert\(slot, deadline\);\s*Step::Moved/,
+    to: 'Step::Moved',
     noticed: tests('model', 'behaviour'),
   },
   {
@@ -53,7 +53,7 @@ const defects = [
   {
     name: 'the fence is checked before the lock is taken',
     file: 'cache.rs',
-    from: /let mut stripe = self\.stripes\.lock\(Stripes::of\(hash\)\);\s*let old = self\.table\.find\(hash, key\);\s*let written = old\.as_ref\(\)\.map\(EntryRef::written\);\s*if options\.fence\.is_some_and\(\|fence\| !self\.versions\.permits\(fence, hash, written, tags\)\) \{/,
+    from: /let mut stripe = self\.stripes\.lock\(Stripes::of\(hash\)\);\s*let old = self\.table\.find\(hash, key\);\s*if options\.if_absent && [^{]*\{\s*return Ok\(Inserted::Present\);\s*\}\s*let written = old\.as_ref\(\)\.map\(EntryRef::written\);\s*if options\.fence\.is_some_and\(\|fence\| !self\.versions\.permits\(fence, hash, written, tags\)\) \{/,
     to: `let written = self.table.find(hash, key).map(|old| old.written());
             let refused = options.fence.is_some_and(|fence| !self.versions.permits(fence, hash, written, tags));
             let mut stripe = self.stripes.lock(Stripes::of(hash));
@@ -78,9 +78,58 @@ const defects = [
   {
     name: 'an entry is overwritten while somebody reads it',
     file: 'entry.rs',
-    from: /if self\.header\(\)\.refs\.load\(Ordering::Acquire\) != known \{/,
-    to: 'if self.header().refs.load(Ordering::Acquire) < known {',
+    from: /if held\.header\(\)\.refs\.load\(Ordering::Acquire\) != 2 \{/,
+    to: 'if held.header().refs.load(Ordering::Acquire) < 2 {',
     noticed: LOOM,
+  },
+  {
+    name: 'a deadline that was put off is passed over',
+    file: 'wheel.rs',
+    from: /if bucket < BUCKETS && deadline <= now \{/,
+    to: 'if bucket < BUCKETS {',
+    noticed: tests('atomic'),
+  },
+  {
+    name: 'a touch does not reach the copies of other threads',
+    file: 'touch.rs',
+    from: /self\.board\(\)\.wrote\(hash, self\.versions\.write\(\)\);/,
+    to: '',
+    noticed: tests('atomic'),
+  },
+  {
+    name: 'an increment is made of what was read before the lock',
+    file: 'number.rs',
+    from: /let Some\(old\) = self\.table\.find\(hash, key\)\.filter\(\|entry\| self\.is_readable\(entry\)\) else \{\s*continue;?\s*\};/,
+    to: 'let old = found;',
+    also: [
+      [
+        /let found = self\.live\(key\)\.is_some\(\);\s*if !found \{/,
+        'let Some(found) = self.live(key) else {',
+      ],
+      [/_ => return Ok\(by\),\s*\}\s*\}/, '_ => return Ok(by) } };'],
+    ],
+    noticed: tests('atomic'),
+  },
+  {
+    name: 'a clear waits until no reader is there',
+    file: 'table.rs',
+    from: /locks\.map\(\|\(shard, waiting\)\| write\(shard, waiting\)\)/,
+    to: 'locks.map(|(shard, _)| shard.write())',
+    noticed: tests('starvation'),
+  },
+  {
+    name: 'threads draw as many ticks at a time for a small cache as for a large one',
+    file: 'ticks.rs',
+    from: /\(max as u64 \/ PART\)\.clamp\(1, MOST\)/,
+    to: 'MOST + (max as u64 / PART).min(0)',
+    noticed: tests('recency'),
+  },
+  {
+    name: 'when no more may be placed again the next entry goes, whatever it is',
+    file: 'stripe.rs',
+    from: /return Victim::Spent;/,
+    to: 'return Victim::Found(slot);',
+    noticed: tests('recency'),
   },
 ]
 

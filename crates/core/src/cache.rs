@@ -94,7 +94,7 @@ impl<C: Clock> Cache<C> {
             bounds: Bounds::new(&options),
             versions,
             stats: Counters::new(),
-            ticks: Ticks::new(),
+            ticks: Ticks::new(most),
             policy: options.policy,
             origin: clock.now_ms(),
             clock,
@@ -121,7 +121,13 @@ impl<C: Clock> Cache<C> {
     /// Makes an entry the most recently used one, or counts its use.
     pub(crate) fn used(&self, entry: &EntryRef, lane: Lane) {
         match self.policy {
-            Policy::Lru => entry.set_tick(self.ticks.next(lane)),
+            Policy::Lru => {
+                let tick = self.ticks.next(lane);
+                // That of another thread may be later.
+                if tick > entry.tick() {
+                    entry.set_tick(tick);
+                }
+            }
             Policy::S3Fifo => {
                 let uses = entry.tick();
                 if uses < MOST_USES {

@@ -7,11 +7,11 @@ use crate::entry::{EntryRef, NEVER};
 use crate::lanes::Lane;
 use crate::options::Policy;
 use crate::stats::Event;
-use crate::stripe::{Queue, Stripe, Stripes, Victim};
+use crate::stripe::{PutBacks, Queue, Stripe, Stripes, Victim};
 use crate::sync::yield_now;
 
-/// Entries that one eviction may place again because they were used. Without a limit, the first eviction
-/// after every entry was used would have to visit them all.
+/// Entries that one eviction may place again because they were used; then the one of them goes that was used least.
+/// Without a limit, the first eviction after every entry was used would have to visit them all.
 const PUT_BACKS: u32 = 256;
 
 /// Steps of the timer wheels that one eviction may take to find an expired entry.
@@ -78,7 +78,7 @@ impl<C: Clock> Cache<C> {
             Bound::Entries => Event::EvictForEntries,
             Bound::Bytes => Event::EvictForBytes,
         };
-        let mut put_backs = PUT_BACKS;
+        let mut put_backs = PutBacks::new(PUT_BACKS);
         loop {
             let queue = self.queue();
             let other = if queue == Queue::Main { Queue::Small } else { Queue::Main };
@@ -87,17 +87,42 @@ impl<C: Clock> Cache<C> {
             let Some((queue, (number, limit))) = chosen else { return false };
             let mut stripe = self.stripes.lock(number);
             let tick = || self.ticks.next(Lane::current());
-            if let Victim::Found(slot) = stripe.victim(queue, limit, &mut put_backs, tick) {
-                let entry = stripe.entry(slot);
-                let hash = self.table.hash(entry.key());
-                let is_expired = entry.deadline() != NEVER && entry.deadline() <= now;
-                if queue == Queue::Small {
-                    stripe.remember(hash);
+            let slot = match stripe.victim(queue, limit, &mut put_backs, number, tick) {
+                Victim::Found(slot) => slot,
+                Victim::Elsewhere | Victim::Empty => continue,
+                Victim::Spent => {
+                    drop(stripe);
+                    if self.evict_least(&mut put_backs, event, now, room) {
+                        return true;
+                    }
+                    put_backs = PutBacks::new(PUT_BACKS);
+                    continue;
                 }
-                let event = if is_expired { Event::Expire } else { event };
-                room.add_entry(self.detach(&mut stripe, slot, hash, event));
-                return true;
+            };
+            let entry = stripe.entry(slot);
+            let hash = self.table.hash(entry.key());
+            let is_expired = entry.deadline() != NEVER && entry.deadline() <= now;
+            if queue == Queue::Small {
+                stripe.remember(hash);
             }
+            let event = if is_expired { Event::Expire } else { event };
+            room.add_entry(self.detach(&mut stripe, slot, hash, event));
+            return true;
         }
+    }
+
+    /// Evicts what was used least of all that was placed again; not if it was used or has gone since.
+    fn evict_least(&self, put_backs: &mut PutBacks, event: Event, now: u64, room: &mut Room<'_>) -> bool {
+        let Some((number, slot, tick)) = put_backs.least() else { return false };
+        let mut stripe = self.stripes.lock(number);
+        if !stripe.has_tick(slot, tick) {
+            return false;
+        }
+        let entry = stripe.entry(slot);
+        let hash = self.table.hash(entry.key());
+        let is_expired = entry.deadline() != NEVER && entry.deadline() <= now;
+        let event = if is_expired { Event::Expire } else { event };
+        room.add_entry(self.detach(&mut stripe, slot, hash, event));
+        true
     }
 }

@@ -27,8 +27,36 @@ pub(crate) enum Victim {
     Found(u32),
     /// Another stripe, or another queue, may hold it.
     Elsewhere,
+    /// Everything that came up was used, and no more of it may be placed again.
+    Spent,
     /// There is none.
     Empty,
+}
+
+/// What one search for a victim may still place again, and what of it would be the least loss.
+pub(crate) struct PutBacks {
+    left: u32,
+    /// How much it was used, its stripe, its slot, and the tick that it had.
+    least: Option<(u64, usize, u32, u64)>,
+}
+
+impl PutBacks {
+    pub(crate) fn new(most: u32) -> Self {
+        Self { left: most, least: None }
+    }
+
+    /// Counts an entry that is placed again.
+    fn count(&mut self, use_: u64, stripe: usize, slot: u32, tick: u64) {
+        self.left -= 1;
+        if self.least.is_none_or(|(least, ..)| use_ < least) {
+            self.least = Some((use_, stripe, slot, tick));
+        }
+    }
+
+    /// The stripe, the slot and the tick of what was used least.
+    pub(crate) fn least(&mut self) -> Option<(usize, u32, u64)> {
+        self.least.take().map(|(_, stripe, slot, tick)| (stripe, slot, tick))
+    }
 }
 
 /// Which queue a victim is looked for in.
@@ -216,13 +244,14 @@ impl Stripe {
 
     /// Finds the entry of a queue that is to go first, if it came there no later than `limit`.
     ///
-    /// Each entry that was used since the queue saw it is placed again and costs one of `put_backs`; when
-    /// they are used up, the next entry is taken as it is. `tick` gives the time for what is placed again.
+    /// Each entry that was used since the queue saw it is placed again and costs one of `put_backs`. `number` is that
+    /// of this stripe, and `tick` gives the time for what is placed again.
     pub(crate) fn victim(
         &mut self,
         queue: Queue,
         limit: u64,
-        put_backs: &mut u32,
+        put_backs: &mut PutBacks,
+        number: usize,
         tick: impl Fn() -> u64,
     ) -> Victim {
         loop {
@@ -233,39 +262,52 @@ impl Stripe {
                 self.free.push(slot);
                 continue;
             };
-            if *put_backs == 0 {
+            let used = entry.tick();
+            let is_used = match (&self.order, queue) {
+                (Order::Lru(_), _) => used > seen,
+                (Order::S3Fifo(_), Queue::Small) => seen <= limit && used > 1,
+                (Order::S3Fifo(_), Queue::Main) => seen <= limit && used > 0,
+            };
+            if !is_used {
+                if seen > limit {
+                    return Victim::Elsewhere;
+                }
+                // The next eviction would wait for it longer than for anything else.
+                let next = self.order.queue(queue).and_then(Recency::next_oldest);
+                if let Some(next) = next.and_then(|slot| self.slots[slot as usize].as_ref()) {
+                    next.prefetch();
+                }
                 return Victim::Found(slot);
             }
-            let used = entry.tick();
+            if put_backs.left == 0 {
+                return Victim::Spent;
+            }
             match &mut self.order {
-                Order::Lru(recency) if used > seen => {
+                Order::Lru(recency) => {
+                    put_backs.count(used, number, slot, used);
                     recency.take_oldest();
                     recency.place(used, slot);
                 }
-                _ if seen > limit => return Victim::Elsewhere,
-                Order::S3Fifo(order) if queue == Queue::Small && used > 1 => {
+                Order::S3Fifo(order) if queue == Queue::Small => {
+                    put_backs.count(used, number, slot, 0);
                     entry.set_tick(0);
                     order.promote(slot, tick());
-                    *put_backs -= 1;
                     // It may now be the main queue's turn.
                     return Victim::Elsewhere;
                 }
-                Order::S3Fifo(order) if queue == Queue::Main && used > 0 => {
+                Order::S3Fifo(order) => {
+                    put_backs.count(used, number, slot, used - 1);
                     entry.set_tick(used - 1);
                     order.main.take_oldest();
                     order.main.place(tick(), slot);
                 }
-                _ => {
-                    // The next eviction would wait for it longer than for anything else.
-                    let next = self.order.queue(queue).and_then(Recency::next_oldest);
-                    if let Some(next) = next.and_then(|slot| self.slots[slot as usize].as_ref()) {
-                        next.prefetch();
-                    }
-                    return Victim::Found(slot);
-                }
             }
-            *put_backs -= 1;
         }
+    }
+
+    /// Whether there is an entry in `slot` of this tick.
+    pub(crate) fn has_tick(&self, slot: u32, tick: u64) -> bool {
+        self.slots[slot as usize].as_ref().is_some_and(|entry| entry.tick() == tick)
     }
 
     /// Keeps in mind, where the policy does, that a key of this hash left by way of the small queue.

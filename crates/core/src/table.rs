@@ -188,7 +188,8 @@ impl Table {
     ///
     /// `at` is called when all shards are locked; it locks nothing that is held by anybody who waits for one.
     pub(crate) fn take_all(&self, at: &dyn Fn()) -> Vec<impl Send + use<>> {
-        let mut shards: Vec<_> = self.map.shards().iter().map(|shard| shard.write()).collect();
+        let locks = self.map.shards().iter().zip(&self.waiting);
+        let mut shards: Vec<_> = locks.map(|(shard, waiting)| write(shard, waiting)).collect();
         at();
         shards.iter_mut().map(|shard| std::mem::take(&mut **shard)).collect()
     }

@@ -1,8 +1,8 @@
 //! The clock of recency: numbers that rise with every use of an entry.
 //!
 //! A thread draws them in blocks, for one counter that all threads advance at every hit would cost more than the
-//! rest of the hit. The numbers of one thread rise without exception; those of two threads may be out of order
-//! by as much as [`LAG`].
+//! rest of the hit. The numbers of one thread rise without exception; those of two threads may be out of order, by as
+//! little of the cache as [`PART`] says.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,10 +10,12 @@ use crossbeam_utils::CachePadded;
 
 use crate::lanes::{LANES, Lane};
 
-/// Ticks drawn at a time.
-const BLOCK: u64 = 64;
-/// A thread drops what is left of its block when the others are this far ahead.
-const LAG: u64 = 16 * BLOCK;
+/// The most ticks drawn at a time.
+const MOST: u64 = 64;
+/// Entries of a full cache for each tick of a block.
+const PART: u64 = 1_024;
+/// A thread drops what is left of its block when the others are this many blocks ahead.
+const LAG: u64 = 4;
 
 #[derive(Default)]
 struct Block {
@@ -25,11 +27,15 @@ pub(crate) struct Ticks {
     /// The largest tick in any block.
     drawn: CachePadded<AtomicU64>,
     blocks: Box<[CachePadded<Block>]>,
+    /// Ticks drawn at a time.
+    block: u64,
 }
 
 impl Ticks {
-    pub(crate) fn new() -> Self {
+    /// The ticks of a cache of up to `max` entries.
+    pub(crate) fn new(max: usize) -> Self {
         Self {
+            block: (max as u64 / PART).clamp(1, MOST),
             drawn: CachePadded::default(),
             blocks: std::iter::repeat_with(CachePadded::default).take(LANES).collect(),
         }
@@ -37,18 +43,18 @@ impl Ticks {
 
     /// The tick of this moment, 1 or more.
     pub(crate) fn next(&self, lane: Lane) -> u64 {
-        if !lane.is_own() {
+        if self.block == 1 || !lane.is_own() {
             return self.drawn.fetch_add(1, Ordering::Relaxed) + 1;
         }
         let block = &self.blocks[lane.index()];
         let (next, end) = (block.next.load(Ordering::Relaxed), block.end.load(Ordering::Relaxed));
-        if next < end && self.drawn.load(Ordering::Relaxed).saturating_sub(end) <= LAG {
+        if next < end && self.drawn.load(Ordering::Relaxed).saturating_sub(end) <= LAG * self.block {
             block.next.store(next + 1, Ordering::Relaxed);
             return next;
         }
-        let first = self.drawn.fetch_add(BLOCK, Ordering::Relaxed) + 1;
+        let first = self.drawn.fetch_add(self.block, Ordering::Relaxed) + 1;
         block.next.store(first + 1, Ordering::Relaxed);
-        block.end.store(first + BLOCK, Ordering::Relaxed);
+        block.end.store(first + self.block, Ordering::Relaxed);
         first
     }
 }
@@ -59,7 +65,7 @@ mod tests {
 
     #[test]
     fn ticks_of_a_thread_rise_and_no_two_are_equal() {
-        let ticks = Ticks::new();
+        let ticks = Ticks::new(1 << 20);
         let all = parking_lot::Mutex::new(Vec::new());
         std::thread::scope(|scope| {
             for _ in 0..4 {
@@ -77,8 +83,20 @@ mod tests {
     }
 
     #[test]
+    fn ticks_of_a_small_cache_are_in_the_order_in_which_they_are_drawn() {
+        let ticks = Ticks::new(1_000);
+        for tick in 1..100 {
+            assert_eq!(
+                std::thread::scope(|scope| scope.spawn(|| ticks.next(Lane::current())).join().unwrap()),
+                2 * tick - 1
+            );
+            assert_eq!(ticks.next(Lane::current()), 2 * tick);
+        }
+    }
+
+    #[test]
     fn a_thread_that_slept_does_not_go_on_with_old_ticks() {
-        let ticks = Ticks::new();
+        let ticks = Ticks::new(1 << 20);
         let first = ticks.next(Lane::current());
         std::thread::scope(|scope| {
             scope.spawn(|| (0..10_000).map(|_| ticks.next(Lane::current())).max());
