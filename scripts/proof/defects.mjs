@@ -131,6 +131,41 @@ const defects = [
     to: 'return Victim::Found(slot);',
     noticed: tests('recency'),
   },
+  {
+    name: 'a tag loses its place before the floor is raised',
+    file: 'invalidations.rs',
+    from: /line\.floor\.store\(gone, Ordering::SeqCst\);\s*place\.store\(mark \| \(number \/ STEP\), Ordering::SeqCst\);/,
+    to: 'place.store(mark | (number / STEP), Ordering::SeqCst); line.floor.store(gone, Ordering::SeqCst);',
+    noticed: LOOM,
+  },
+  {
+    name: 'an entry takes an invalidation under way for done',
+    file: 'near.rs',
+    from: /let whole = f64::from_bits\(invalidation\) as u64;/,
+    to: 'let whole = f64::from_bits(invalidation).ceil() as u64;',
+    noticed: LOOM,
+  },
+  {
+    name: 'tags of one line are one',
+    file: 'invalidations.rs',
+    from: /u64::from\(tag\) >> self\.chosen << self\.number_bits\(\)/,
+    to: 'u64::from(tag) * 0',
+    noticed: tests('tags'),
+  },
+  {
+    name: 'leases that nobody settles are kept',
+    file: 'leases.rs',
+    from: /shard\.leases\.retain\(\|_, lease\| request\.now < lease\.ends\);/,
+    to: '',
+    noticed: tests('leases'),
+  },
+  {
+    name: 'a purge of nothing never says that it is done',
+    file: 'reclaim.rs',
+    from: /if budget == 0 && !self\.stripes\.lock\(number\)\.has_expired\(now, STEPS_PER_LOCK\) \{\s*continue;\s*\}/,
+    to: '',
+    noticed: tests('behaviour'),
+  },
 ]
 
 const copy = path.join(root, 'target/defects')

@@ -157,7 +157,7 @@ export interface Engine {
     ttls: number | undefined | readonly (number | undefined)[],
   ): number[]
   keys(): Generator<string, void, undefined>
-  /** Removes expired entries, looking at no more than `budget`. */
+  /** Removes expired entries, looking at no more than `budget`; with 0, it only says whether there are any. */
   purge(budget: number): PurgeSlice
   clear(): void
   size(): number
@@ -173,7 +173,7 @@ export interface Engine {
   claim(key: string, timeout: number, tags?: readonly string[]): [lease: number, fence: number] | undefined
   /** Ends a lease; says whether somebody was refused the load meanwhile. */
   settle(key: string, lease: number): boolean
-  /** How many loads are under way. */
+  /** How many loads are under way, of which the time is not up. */
   leases(): number
   /** The value under `key`, its TTL passed or not, and for how many ms it has been stale; 0 if it is not. */
   getStale(key: string): [value: Stored, staleMs: number] | undefined

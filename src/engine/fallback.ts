@@ -201,7 +201,7 @@ export class FallbackEngine implements Engine {
   }
 
   leases(): number {
-    return this.#store.leases.size
+    return this.#store.leases.underWay(this.#store.now())
   }
 
   getStale(key: string): [Stored, number] | undefined {

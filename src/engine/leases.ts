@@ -20,10 +20,14 @@ interface Claim {
   readonly fence: number
 }
 
+/** As many leases are few; of more, those that nobody will settle are looked for. */
+const FEW = 1_024
+
 /** The loads of the fallback engine that are under way: at most one a key that nothing has overtaken. */
 export class Leases {
   readonly #leases = new Map<string, Lease>()
   #last = 0
+  #few = FEW
 
   /**
    * The number of a new lease with this fence, or `undefined` while another one holds of which `isCurrent`,
@@ -37,6 +41,10 @@ export class Leases {
     if (held !== undefined && now < held.ends && isCurrent(held.fence, held.tags)) {
       held.awaited = true
       return undefined
+    }
+    if (this.#leases.size > this.#few) {
+      for (const [other, lease] of this.#leases) if (lease.ends <= now) this.#leases.delete(other)
+      this.#few = Math.max(FEW, 2 * this.#leases.size)
     }
     const number = ++this.#last
     this.#leases.set(key, { number, owner, fence, tags, ends, awaited: false })
@@ -56,7 +64,10 @@ export class Leases {
     for (const [key, lease] of this.#leases) if (lease.owner === owner) this.#leases.delete(key)
   }
 
-  get size(): number {
-    return this.#leases.size
+  /** How many have not ended by `now`. */
+  underWay(now: number): number {
+    let count = 0
+    for (const lease of this.#leases.values()) if (now < lease.ends) count++
+    return count
   }
 }

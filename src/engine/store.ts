@@ -28,7 +28,8 @@ export interface Entry {
   readonly grace: number
   /** The place among the deadlines that is good for the entry; no later than `deadline`. */
   due: Due | undefined
-  readonly fence: number
+  /** The sequence number up to which the tags are known to be unchanged. */
+  fence: number
   /** The sequence number of the change that put the entry in. */
   readonly written: number
   /** The TTL in ms that it was stored with. */
@@ -73,7 +74,7 @@ export class Store {
   readonly settings: EngineSettings
   /** How the wrapper encodes values. */
   readonly format: number
-  readonly versions = new Versions()
+  readonly versions: Versions
   readonly leases = new Leases()
   readonly now: () => number
   stats = noStats()
@@ -96,6 +97,7 @@ export class Store {
       updateAgeOnGet: options.updateAgeOnGet ?? false,
     }
     this.format = options.format ?? 0
+    this.versions = new Versions(Math.min(this.settings.max, this.settings.maxSize / ENTRY_OVERHEAD))
     this.now = now
     // Loaded when a store is made: a process on the native engine needs neither.
     const { Heap } = require('heap-js') as typeof import('heap-js')
@@ -123,7 +125,10 @@ export class Store {
   }
 
   #isInvalidated(entry: Entry): boolean {
-    return !this.versions.tagsUnchanged(entry.fence, entry.tags)
+    if (!this.versions.tagsUnchanged(entry.fence, entry.tags)) return true
+    // The next read asks again only after another invalidation.
+    entry.fence = Math.max(entry.fence, this.versions.lastTag)
+    return false
   }
 
   #isReadable(entry: Entry): boolean {

@@ -84,10 +84,10 @@ impl<C: Clock> Cache<C> {
     #[expect(clippy::needless_pass_by_value, reason = "a cache keeps its options; callers make them for it")]
     pub fn with_clock(options: Options, clock: C) -> Result<Self, Error> {
         options.validate()?;
-        let versions = Versions::new(options.max_entries);
         let most_by_bytes = options.max_bytes.map_or(u64::MAX, |max| max / ENTRY_OVERHEAD);
         let most = options.max_entries.unwrap_or(usize::MAX);
         let most = most.min(usize::try_from(most_by_bytes).unwrap_or(usize::MAX));
+        let versions = Versions::new(most);
         Ok(Self {
             table: Table::new(most, Arc::clone(versions.board())),
             stripes: Stripes::new(options.policy),
@@ -155,7 +155,13 @@ impl<C: Clock> Cache<C> {
     }
 
     fn is_invalidated(&self, entry: &EntryRef) -> bool {
-        !self.versions.tags_unchanged(entry.fence(), entry.tags())
+        let fence = entry.fence();
+        let Some(known) = self.versions.tags_unchanged_until(fence, entry.tags()) else { return true };
+        if known > fence {
+            // The next read asks again only after another invalidation.
+            entry.set_fence(known);
+        }
+        false
     }
 
     pub(crate) fn is_readable(&self, entry: &EntryRef) -> bool {
@@ -276,7 +282,7 @@ impl<C: Clock> Cache<C> {
         }
         let mut tags = [0; MAX_TAGS];
         for (number, &tag) in tags.iter_mut().zip(options.tags) {
-            *number = self.versions.tag(self.table.hash(tag));
+            *number = Versions::tag(self.table.hash(tag));
         }
         let tags = &tags[..options.tags.len()];
 
@@ -505,10 +511,17 @@ impl<C: Clock> Cache<C> {
         self.leases.release(owner);
     }
 
-    /// How many loads are under way.
+    /// How many loads are under way, of which the time is not up.
     #[must_use]
     pub fn leases(&self) -> usize {
-        self.leases.len()
+        self.leases.len(self.now())
+    }
+
+    /// How many leases are kept, those included whose time is up.
+    #[cfg(any(test, feature = "validate"))]
+    #[must_use]
+    pub fn leases_kept(&self) -> usize {
+        self.leases.kept()
     }
 
     /// Whether a value whose load began at `fence` would still be accepted under `key` with these tags, and
@@ -525,14 +538,14 @@ impl<C: Clock> Cache<C> {
     }
 
     fn tag_numbers(&self, tags: &[Key<'_>]) -> Vec<u32> {
-        tags.iter().map(|&tag| self.versions.tag(self.table.hash(tag))).collect()
+        tags.iter().map(|&tag| Versions::tag(self.table.hash(tag))).collect()
     }
 
     /// Makes every entry that carries `tag` unreadable, in constant time. Entries whose load began before
-    /// are refused from now on. Entries of a few other tags may be lost with it (one tag in as many as the
-    /// version table has stripes). The memory is reclaimed as entries are read, overwritten or evicted.
+    /// are refused from now on. Where more other tags than a fifth of the cache's entries were invalidated since an
+    /// entry was last read, it may be lost with them. The memory is reclaimed as entries are read, overwritten or evicted.
     pub fn invalidate_tag(&self, tag: Key<'_>) {
-        self.versions.invalidate_tag(self.versions.tag(self.table.hash(tag)));
+        self.versions.invalidate_tag(Versions::tag(self.table.hash(tag)));
     }
 
     /// How many entries are held. Expired ones count until they are removed.

@@ -3,7 +3,7 @@
 //! This is the only file of the crate with `unsafe`. The layout is
 //!
 //! ```text
-//! Header | tags: [u32; tag_count] | age: u32, if any tag | grace: u32, if any | TTL: u32s, if it is not packed
+//! Header | tags: [u32; tag_count] | fence: u32, if any tag | grace: u32, if any | TTL: u32s, if it is not packed
 //!        | key_len: u8 | value_len: u16 | key_len: u32, if 255 above | value_len: u32, if 65 535 above
 //!        | key bytes | 0..1 bytes of padding | value bytes | 0..15 bytes of slack
 //! ```
@@ -56,6 +56,10 @@ struct Header {
     /// The entry's place in its stripe; meaningful only under the stripe's lock.
     slot: AtomicU32,
 }
+
+/// What stands for the distance of 0 between the number up to which tags are known and that of the entry, which may be
+/// the larger or the smaller one.
+const SAME: u64 = 1 << 31;
 
 /// Key lengths from here on are written in full.
 const LONG_KEY: u8 = u8::MAX;
@@ -405,15 +409,27 @@ impl EntryRef {
         self.header().tick.store(tick, Ordering::Relaxed);
     }
 
-    /// The sequence number that the value is as fresh as. Only entries with tags remember it.
+    /// The sequence number up to which the tags are known to be unchanged. Only entries with tags remember it.
     pub(crate) fn fence(&self) -> u64 {
         let tags = self.tag_count();
         if tags == 0 {
             return self.written();
         }
         // SAFETY: with tags there is a word behind them.
-        let age = unsafe { self.word(tags) }.load(Ordering::Relaxed);
-        self.written() - u64::from(age)
+        let distance = unsafe { self.word(tags) }.load(Ordering::Relaxed);
+        self.written() + u64::from(distance) - SAME
+    }
+
+    /// Remembers that the tags were unchanged up to `fence`, unless that is too far away.
+    pub(crate) fn set_fence(&self, fence: u64) {
+        let tags = self.tag_count();
+        if tags > 0
+            && let Some(distance) = (fence + SAME).checked_sub(self.written())
+            && let Ok(distance) = u32::try_from(distance)
+        {
+            // SAFETY: with tags there is a word behind them.
+            unsafe { self.word(tags) }.store(distance, Ordering::Relaxed);
+        }
     }
 
     /// The sequence number of the change that put the entry in.
@@ -421,16 +437,12 @@ impl EntryRef {
         SEQUENCE.get(self.header().written.load(Ordering::Relaxed))
     }
 
-    /// To be called before the entry is put in, once. `fence` lies no more than `u32::MAX` below `written`.
+    /// To be called before the entry is put in, once. `fence` lies no more than [`SAME`] below `written`.
     pub(crate) fn set_sequences(&self, fence: u64, written: u64) {
         let word = self.header().written.load(Ordering::Relaxed);
         self.header().written.store(SEQUENCE.set(word, written), Ordering::Relaxed);
-        let tags = self.tag_count();
-        if tags > 0 {
-            let age = u32::try_from(written - fence).unwrap_or_else(|_| unreachable!("as the caller knows"));
-            // SAFETY: with tags there is a word behind them.
-            unsafe { self.word(tags) }.store(age, Ordering::Relaxed);
-        }
+        debug_assert!(fence <= written && written - fence <= SAME);
+        self.set_fence(fence);
     }
 
     /// Asks for the header and the key to be brought into the processor's cache, for a use soon to come.
@@ -560,9 +572,9 @@ mod tests {
                     let tags: Vec<u32> = (0..).take(tag_count).map(|i| i * 1_000_003).collect();
                     let parts = parts(&key, &value, &tags, if key_len % 2 == 0 { 0 } else { 77 });
                     let entry = EntryRef::new(&parts).unwrap();
-                    entry.set_sequences(1 << 48, (1 << 48) + u64::from(u32::MAX));
+                    entry.set_sequences(1 << 48, (1 << 48) + (1 << 31));
                     check(&entry, &parts);
-                    assert_eq!(entry.written(), (1 << 48) + u64::from(u32::MAX));
+                    assert_eq!(entry.written(), (1 << 48) + (1 << 31));
                     assert_eq!(entry.fence(), if tag_count == 0 { entry.written() } else { 1 << 48 });
                     assert_eq!(entry.ttl(), 5);
                 }
@@ -608,6 +620,20 @@ mod tests {
             check(&entry, &parts);
             prop_assert_eq!(entry.ttl(), ttl);
         }
+    }
+
+    #[test]
+    fn tags_may_be_known_beyond_the_entry() {
+        let entry = EntryRef::new(&parts(b"key", b"value", &[1, 2], 7)).unwrap();
+        entry.set_sequences(3, 9);
+        assert_eq!((entry.fence(), entry.written()), (3, 9));
+        for known in [9, 10, 9 + u64::from(u32::MAX >> 1)] {
+            entry.set_fence(known);
+            assert_eq!((entry.fence(), entry.written()), (known, 9));
+        }
+        let known = entry.fence();
+        entry.set_fence(1 << 40);
+        assert_eq!(entry.fence(), known);
     }
 
     #[test]

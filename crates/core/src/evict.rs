@@ -25,7 +25,9 @@ impl<C: Clock> Cache<C> {
         self.versions.remember(hash, entry.written());
         self.table.remove(hash, &entry);
         self.stats.count(event);
-        charge(&entry)
+        let bytes = charge(&entry);
+        stripe.dispose(entry);
+        bytes
     }
 
     /// Takes the entry in a slot out of the cache.

@@ -42,8 +42,18 @@ pub enum Claim {
 type Name = (Box<[u8]>, u8);
 
 #[derive(Default)]
+struct Shard {
+    leases: HashMap<Name, Lease>,
+    /// As many leases are few; of more, those that nobody will settle are looked for.
+    few: usize,
+}
+
+/// Leases of a shard that are always few.
+const FEW: usize = 64;
+
+#[derive(Default)]
 pub(crate) struct Leases {
-    shards: [Mutex<HashMap<Name, Lease>>; SHARDS],
+    shards: [Mutex<Shard>; SHARDS],
     last: AtomicU64,
 }
 
@@ -62,7 +72,7 @@ fn name(key: Key<'_>) -> Name {
 }
 
 impl Leases {
-    fn shard(&self, hash: u64) -> &Mutex<HashMap<Name, Lease>> {
+    fn shard(&self, hash: u64) -> &Mutex<Shard> {
         &self.shards[(hash >> 44) as usize % SHARDS]
     }
 
@@ -76,7 +86,7 @@ impl Leases {
     ) -> Claim {
         let mut shard = self.shard(request.hash).lock();
         let name = name(request.key);
-        if let Some(lease) = shard.get_mut(&name)
+        if let Some(lease) = shard.leases.get_mut(&name)
             && request.now < lease.ends
             && is_current(lease.fence, &lease.tags)
         {
@@ -86,7 +96,11 @@ impl Leases {
         let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         let fence = fence();
         let Request { owner, ends, tags, .. } = *request;
-        shard.insert(name, Lease { number, owner, fence, tags: tags.into(), ends, awaited: false });
+        if shard.leases.len() > shard.few.max(FEW) {
+            shard.leases.retain(|_, lease| request.now < lease.ends);
+            shard.few = 2 * shard.leases.len();
+        }
+        shard.leases.insert(name, Lease { number, owner, fence, tags: tags.into(), ends, awaited: false });
         Claim::Granted { lease: number, fence }
     }
 
@@ -94,20 +108,29 @@ impl Leases {
     pub(crate) fn settle(&self, key: Key<'_>, hash: u64, number: u64) -> bool {
         let mut shard = self.shard(hash).lock();
         let name = name(key);
-        if shard.get(&name).is_none_or(|lease| lease.number != number) {
+        if shard.leases.get(&name).is_none_or(|lease| lease.number != number) {
             return false;
         }
-        shard.remove(&name).is_some_and(|lease| lease.awaited)
+        shard.leases.remove(&name).is_some_and(|lease| lease.awaited)
     }
 
     /// Ends all leases of an owner.
     pub(crate) fn release(&self, owner: u64) {
         for shard in &self.shards {
-            shard.lock().retain(|_, lease| lease.owner != owner);
+            shard.lock().leases.retain(|_, lease| lease.owner != owner);
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    /// How many have not ended by `now`.
+    pub(crate) fn len(&self, now: u64) -> usize {
+        let under_way =
+            |shard: &Mutex<Shard>| shard.lock().leases.values().filter(|lease| now < lease.ends).count();
+        self.shards.iter().map(under_way).sum()
+    }
+
+    /// How many are kept, ended or not.
+    #[cfg(any(test, feature = "validate"))]
+    pub(crate) fn kept(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().leases.len()).sum()
     }
 }

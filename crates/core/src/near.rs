@@ -72,6 +72,17 @@ impl Board {
         self.words[0].load(Ordering::SeqCst)
     }
 
+    /// The number of the last invalidation that was done when word 0 held `invalidation`.
+    pub(crate) fn latest_done(invalidation: u64) -> u64 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "half a number is cut off"
+        )]
+        let whole = f64::from_bits(invalidation) as u64;
+        whole
+    }
+
     pub(crate) fn begin_invalidation(&self, sequence: u64) {
         self.words[0].store(bits(sequence - 1, true), Ordering::SeqCst);
     }
@@ -80,9 +91,9 @@ impl Board {
         self.words[0].store(bits(sequence, false), Ordering::SeqCst);
     }
 
-    /// Whether nothing was invalidated after `sequence`.
-    pub(crate) fn is_quiet_since(&self, sequence: u64) -> bool {
-        self.invalidation() <= bits(sequence, false)
+    /// Whether nothing was invalidated after `sequence` when word 0 held `invalidation`.
+    pub(crate) fn is_quiet_since(invalidation: u64, sequence: u64) -> bool {
+        invalidation <= bits(sequence, false)
     }
 }
 

@@ -46,6 +46,9 @@ impl<C: Clock> Cache<C> {
         let mut left = u32::try_from(budget).unwrap_or(u32::MAX);
         let mut removed = 0;
         while let Some(number) = self.stripes.due(now).next() {
+            if budget == 0 && !self.stripes.lock(number).has_expired(now, STEPS_PER_LOCK) {
+                continue;
+            }
             if left == 0 {
                 settle_allocator();
                 return Purge { removed, done: false };

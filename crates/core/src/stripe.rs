@@ -116,7 +116,12 @@ pub(crate) struct Stripe {
     wheel: Option<Wheel>,
     /// A time before which nothing here expires.
     due: u64,
+    /// Large entries that have left, until the stripe is unlocked.
+    garbage: Vec<EntryRef>,
 }
+
+/// The bytes of an entry that takes long to free: the allocator may give them back to the system.
+const LARGE: u64 = 16 * 1_024;
 
 impl Stripe {
     fn new(policy: Policy) -> Self {
@@ -129,6 +134,14 @@ impl Stripe {
             order: Order::new(policy),
             wheel: None,
             due: u64::MAX,
+            garbage: Vec::new(),
+        }
+    }
+
+    /// Lets go of an entry, of a large one when the stripe is unlocked.
+    pub(crate) fn dispose(&mut self, entry: EntryRef) {
+        if charge(&entry) > LARGE {
+            self.garbage.push(entry);
         }
     }
 
@@ -165,7 +178,9 @@ impl Stripe {
     pub(crate) fn relink(&mut self, slot: u32, new: EntryRef, now: u64) {
         let from = charge(self.entry(slot));
         new.set_slot(slot);
-        self.slots[slot as usize] = Some(new);
+        if let Some(old) = self.slots[slot as usize].replace(new) {
+            self.dispose(old);
+        }
         self.rewritten(slot, from, now);
     }
 
@@ -338,6 +353,16 @@ impl Stripe {
         found
     }
 
+    /// Whether an entry is expired at `now`, which stays where it is; `true` also where that is not known after `steps`
+    /// steps of the wheel.
+    pub(crate) fn has_expired(&mut self, now: u64, steps: u32) -> bool {
+        let mut left = steps;
+        let Some(slot) = self.expired(now, &mut left) else { return left == 0 && self.due <= now };
+        let deadline = self.entry(slot).deadline();
+        self.set_deadline(slot, deadline, now);
+        true
+    }
+
     /// Copies up to `limit` entries from slot `from` on to `out` and returns the slot to go on from, or
     /// `None` at the end. An entry keeps its slot as long as it lives, so it is met once.
     pub(crate) fn scan(&self, from: usize, limit: usize, out: &mut Vec<EntryRef>) -> Option<usize> {
@@ -434,7 +459,7 @@ impl Stripes {
     }
 
     pub(crate) fn lock(&self, number: usize) -> LockedStripe<'_> {
-        LockedStripe { stripe: self.all[number].lock(), all: self, number }
+        LockedStripe { stripe: self.all[number].lock(), all: self, number, garbage: Vec::new() }
     }
 
     /// The stripe that may hold the entry of a queue that is to go first, and how old those of the others may be.
@@ -469,6 +494,8 @@ pub(crate) struct LockedStripe<'a> {
     stripe: MutexGuard<'a, Stripe>,
     all: &'a Stripes,
     number: usize,
+    /// Behind the lock, so that it goes after it.
+    garbage: Vec<EntryRef>,
 }
 
 impl LockedStripe<'_> {
@@ -502,5 +529,41 @@ impl Drop for LockedStripe<'_> {
             publish(&self.all.small[self.number], order.small_len as u64);
         }
         publish(&self.all.due[self.number], self.stripe.due);
+        self.garbage = std::mem::take(&mut self.stripe.garbage);
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use crate::entry::Parts;
+    use crate::{Key, Value};
+
+    #[test]
+    fn a_large_entry_is_freed_when_its_stripe_is_unlocked() {
+        let stripes = Stripes::new(Policy::Lru);
+        for (len, references) in [(10, 1), (100_000, 2)] {
+            let value = vec![0; len];
+            let parts = Parts {
+                key: Key::from("k"),
+                value: Value::from(&value[..]),
+                tags: &[],
+                deadline: NEVER,
+                grace: 0,
+                ttl: u64::MAX,
+            };
+            let [first, second] = [(); 2].map(|()| EntryRef::new(&parts).unwrap());
+            let (first_ours, second_ours) = (first.clone(), second.clone());
+            let mut stripe = stripes.lock(0);
+            stripe.link(first, 0, 1, 0);
+            let slot = first_ours.slot();
+            stripe.relink(slot, second, 0);
+            assert_eq!(first_ours.references(), references);
+            let gone = stripe.unlink(slot);
+            stripe.dispose(gone);
+            assert_eq!(second_ours.references(), references);
+            drop(stripe);
+            assert_eq!([first_ours.references(), second_ours.references()], [1, 1]);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The fence: which keys and tags changed after a given moment.
 //!
 //! Time is a sequence number that every change advances. An entry knows when it was written; for keys without
-//! an entry and for tags, two striped tables remember the sequence of the last change. Keys or tags that
+//! an entry, a striped table remembers the sequence of the last change, and for tags [`Invalidations`] do. Keys that
 //! share a stripe share its number, so a value may be refused without need, and none is ever accepted that
 //! had to be refused.
 //!
@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
+use crate::invalidations::{Invalidations, STEP};
 use crate::near::Board;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
-/// Stripes of each table of a large cache (512 KiB a table, of which only touched pages are resident).
+/// Stripes of a large cache (512 KiB, of which only touched pages are resident).
 const MAX_STRIPES: usize = 1 << 16;
 const MIN_STRIPES: usize = 1 << 10;
 /// Words of the board: 128 KiB, little enough to stay in a processor's cache beside what is read with it. Keys
@@ -28,7 +29,7 @@ pub(crate) struct Versions {
     /// The sequence number of the latest change.
     sequence: CachePadded<AtomicU64>,
     keys: Box<[AtomicU64]>,
-    tags: Box<[AtomicU64]>,
+    tags: Invalidations,
     /// Where threads see that an entry they copied has changed, and whether any tag has.
     board: Arc<Board>,
     /// The sequence of the last `clear`.
@@ -38,21 +39,17 @@ pub(crate) struct Versions {
 }
 
 impl Versions {
-    /// Tables that suit a cache of up to `max_entries`.
-    pub(crate) fn new(max_entries: Option<usize>) -> Self {
-        let stripes = max_entries
-            .and_then(usize::checked_next_power_of_two)
-            .unwrap_or(MAX_STRIPES)
-            .clamp(MIN_STRIPES, MAX_STRIPES);
-        Self::with_stripes(stripes)
+    /// Tables that suit a cache of up to `max` entries.
+    pub(crate) fn new(max: usize) -> Self {
+        let stripes = max.clamp(MIN_STRIPES, MAX_STRIPES).next_power_of_two();
+        Self::with_sizes(stripes, Invalidations::lines_for(max))
     }
 
-    fn with_stripes(stripes: usize) -> Self {
-        let table = || (0..stripes).map(|_| AtomicU64::new(0)).collect();
+    fn with_sizes(stripes: usize, lines: usize) -> Self {
         Self {
             sequence: CachePadded::new(AtomicU64::new(0)),
-            keys: table(),
-            tags: table(),
+            keys: (0..stripes).map(|_| AtomicU64::new(0)).collect(),
+            tags: Invalidations::new(lines),
             board: Arc::new(Board::new(stripes.min(MAX_CELLS))),
             cleared: AtomicU64::new(0),
             invalidating: Mutex::new(()),
@@ -69,8 +66,8 @@ impl Versions {
     }
 
     /// The number under which a tag of this hash is stored in an entry.
-    pub(crate) fn tag(&self, hash: u64) -> u32 {
-        u32::try_from(self.stripe(hash)).unwrap_or_else(|_| unreachable!("MAX_STRIPES fits 32 bits"))
+    pub(crate) fn tag(hash: u64) -> u32 {
+        u32::try_from(hash >> 16 & u64::from(u32::MAX)).unwrap_or_else(|_| unreachable!("32 bits"))
     }
 
     pub(crate) fn now(&self) -> u64 {
@@ -104,9 +101,10 @@ impl Versions {
     /// its last, and no copy that is looked at in between is taken for good.
     pub(crate) fn invalidate_tag(&self, tag: u32) {
         let alone = self.invalidating.lock();
-        let sequence = self.advance();
+        // The only multiple among the numbers that this draws.
+        let sequence = (self.sequence.fetch_add(STEP, Ordering::SeqCst) + STEP) / STEP * STEP;
         self.board.begin_invalidation(sequence);
-        self.tags[tag as usize].store(sequence, Ordering::SeqCst);
+        self.tags.record(tag, sequence);
         self.board.end_invalidation(sequence);
         drop(alone);
     }
@@ -135,9 +133,40 @@ impl Versions {
 
     /// Whether none of the tags was invalidated after `fence`.
     pub(crate) fn tags_unchanged(&self, fence: u64, tags: &[u32]) -> bool {
-        tags.is_empty()
-            || self.board.is_quiet_since(fence)
-            || tags.iter().all(|&tag| self.tags[tag as usize].load(Ordering::SeqCst) <= fence)
+        self.tags_unchanged_until(fence, tags).is_some()
+    }
+
+    /// If none of the tags was invalidated after `fence`: the number of a later change up to which that is known, or
+    /// `fence`.
+    pub(crate) fn tags_unchanged_until(&self, fence: u64, tags: &[u32]) -> Option<u64> {
+        if tags.is_empty() {
+            return Some(fence);
+        }
+        // Before the tags are looked at: what was invalidated by then is found.
+        let latest = self.board.invalidation();
+        if Board::is_quiet_since(latest, fence) {
+            return Some(fence);
+        }
+        let is_unchanged = tags.iter().all(|&tag| self.tags.is_unchanged(tag, fence));
+        is_unchanged.then(|| fence.max(Board::latest_done(latest)))
+    }
+
+    /// The bytes of all tables.
+    #[cfg(all(test, not(loom)))]
+    fn bytes(&self) -> usize {
+        size_of_val(&*self.keys) + self.tags.bytes() + size_of_val(self.board.words())
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod sizes {
+    use super::*;
+
+    #[test]
+    fn the_tables_follow_the_size_of_the_cache() {
+        assert!(Versions::new(1_000).bytes() <= 64 << 10);
+        assert!(Versions::new(1).bytes() <= 64 << 10);
+        assert!(Versions::new(usize::MAX).bytes() <= 3 << 20);
     }
 }
 
@@ -151,7 +180,7 @@ mod tests {
     use crate::near::Sighting;
 
     fn versions() -> Arc<Versions> {
-        Arc::new(Versions::with_stripes(1))
+        Arc::new(Versions::with_sizes(1, 1))
     }
 
     /// A load that began before an invalidation returned is not served after it, whenever it is stored.
@@ -225,6 +254,40 @@ mod tests {
             let served = copied && f64::from_bits(versions.board().invalidation()) == sighting;
             assert!(!(served && (was_done || gone)));
             changer.join().unwrap();
+        });
+    }
+
+    /// An invalidation is not forgotten while that of another tag takes its place.
+    #[test]
+    fn what_was_invalidated_stays_so_when_its_place_is_taken() {
+        loom::model(|| {
+            let versions = versions();
+            for tag in 0..7 {
+                versions.invalidate_tag(tag);
+            }
+            let changer = {
+                let versions = Arc::clone(&versions);
+                thread::spawn(move || versions.invalidate_tag(7))
+            };
+            assert!(!versions.tags_unchanged(0, &[0]));
+            changer.join().unwrap();
+            assert!(!versions.tags_unchanged(0, &[0]));
+        });
+    }
+
+    /// What an entry remembers of its tags leaves out no invalidation, not even one that is under way.
+    #[test]
+    fn what_is_known_of_tags_leaves_out_no_invalidation() {
+        loom::model(|| {
+            let versions = versions();
+            versions.invalidate_tag(1);
+            let changer = {
+                let versions = Arc::clone(&versions);
+                thread::spawn(move || versions.invalidate_tag(0))
+            };
+            let known = versions.tags_unchanged_until(0, &[0]);
+            changer.join().unwrap();
+            assert!(known.is_none_or(|known| !versions.tags_unchanged(known, &[0])));
         });
     }
 

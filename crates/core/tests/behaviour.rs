@@ -440,3 +440,24 @@ fn an_entry_in_hand_outlives_its_removal() {
     assert_eq!((hit.key().bytes, hit.value()), (&b"k"[..], &b"v"[..]));
     assert!(format!("{hit:?}").contains("value_len: 1"));
 }
+
+#[test]
+fn a_purge_of_nothing_says_whether_anything_is_expired() {
+    let (cache, clock) = cache(100);
+    set_ttl(&cache, "k", "v", 5_000);
+    set_ttl(&cache, "l", "v", 5_000);
+    clock.advance(4_999);
+    // Buckets of the wheel have come up, and nothing is expired.
+    assert!((0..100).any(|_| cache.purge_expired(0).done));
+    clock.advance(1);
+    for _ in 0..100 {
+        let purge = cache.purge_expired(0);
+        assert_eq!((purge.removed, purge.done), (0, false));
+    }
+    assert_eq!(cache.len(), 2);
+    cache.validate();
+    let purge = cache.purge_expired(100);
+    assert_eq!((purge.removed, purge.done), (2, true));
+    assert!(cache.purge_expired(0).done);
+    cache.validate();
+}

@@ -207,3 +207,19 @@ fn a_caller_waits_for_no_load_that_a_change_of_its_own_tags_has_overtaken() {
     cache.invalidate_tag("b".into());
     granted(cache.claim("k".into(), &["b".into()], 2, 100));
 }
+
+#[test]
+fn a_lease_that_nobody_settles_counts_until_its_time_is_up_and_is_forgotten() {
+    let (cache, clock) = cache();
+    granted(cache.claim("k".into(), &[], 1, 100));
+    clock.advance(99);
+    assert_eq!(cache.leases(), 1);
+    clock.advance(1);
+    assert_eq!(cache.leases(), 0);
+    for number in 0..100_000_u32 {
+        clock.advance(1);
+        granted(cache.claim((&number.to_le_bytes()[..]).into(), &[], 1, 100));
+    }
+    assert_eq!(cache.leases(), 100);
+    assert!(cache.leases_kept() < 3_000, "{} are kept", cache.leases_kept());
+}

@@ -52,13 +52,12 @@ impl<const N: usize> Call<'_, N> {
                 &raw mut buffer,
             )
         };
-        if status != sys::Status::napi_ok {
-            // SAFETY: a call that fails leaves the finalizer alone.
-            drop(unsafe { Box::from_raw(owner) });
-        }
         if status == sys::Status::napi_no_external_buffers_allowed {
+            // SAFETY: the runtime refused before it looked at the finalizer, which will not run.
+            drop(unsafe { Box::from_raw(owner) });
             return Ok(None);
         }
+        // A call that failed otherwise may have taken the finalizer, so that what it would free is left to it.
         check(status)?;
         let kind = sys::TypedarrayType::float64_array;
         // SAFETY: the buffer is as long as there are words, of eight bytes each.

@@ -5,6 +5,7 @@
 //! become one.
 
 use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::{ptr, slice};
 
 use napi::sys;
@@ -43,6 +44,14 @@ impl TextBuffer {
         }
     }
 
+    /// Frees the memory of a text or a copy that was longer than most are.
+    fn let_go(&mut self) {
+        if self.long_units.capacity() > KEPT || self.long_narrow.capacity() > KEPT {
+            self.long_units = Vec::new();
+            self.long_narrow = Vec::new();
+        }
+    }
+
     /// The text of `value`, or `None` if it is not a string.
     pub(crate) fn read(
         &mut self,
@@ -58,10 +67,7 @@ impl TextBuffer {
             return Ok(None);
         }
         check(status)?;
-        if self.long_units.capacity() > KEPT {
-            self.long_units = Vec::new();
-            self.long_narrow = Vec::new();
-        }
+        self.let_go();
         if len < INLINE - 1 {
             // SAFETY: the call above wrote `len` units.
             let units = unsafe { slice::from_raw_parts(self.units.as_ptr().cast::<u16>(), len) };
@@ -110,7 +116,8 @@ impl TextBuffer {
     pub(crate) fn value(&mut self, env: sys::napi_env, value: sys::napi_value) -> Result<Value<'_>, Failure> {
         // The borrow of a string found must not outlive the search for bytes, hence the second step.
         if is_typed_array(env, value)? {
-            return bytes_of(env, value);
+            self.let_go();
+            return bytes_of(env, value, &mut self.long_narrow);
         }
         match self.read(env, value)? {
             Some((bytes, encoding)) => Ok(Value { bytes, encoding }),
@@ -142,30 +149,43 @@ fn is_typed_array(env: sys::napi_env, value: sys::napi_value) -> Result<bool, Fa
     Ok(yes)
 }
 
-/// The bytes of a `Uint8Array`. They are valid until JavaScript runs again.
-fn bytes_of<'a>(env: sys::napi_env, value: sys::napi_value) -> Result<Value<'a>, Failure> {
-    let (mut kind, mut len, mut data) = (-1, 0, ptr::null_mut());
+/// The bytes of a `Uint8Array`, valid until JavaScript runs again; or a copy of them, in `copy`, if other threads may
+/// write to them at any time.
+fn bytes_of(env: sys::napi_env, value: sys::napi_value, copy: &mut Vec<u8>) -> Result<Value<'_>, Failure> {
+    let (mut kind, mut len, mut data, mut buffer) = (-1, 0, ptr::null_mut(), ptr::null_mut());
     // SAFETY: `value` is a typed array; what is not asked for may be null.
     check(unsafe {
-        let none = ptr::null_mut();
         sys::napi_get_typedarray_info(
             env,
             value,
             &raw mut kind,
             &raw mut len,
             &raw mut data,
-            none,
+            &raw mut buffer,
             ptr::null_mut(),
         )
     })?;
     if kind != sys::TypedarrayType::uint8_array {
         return Err(Failure::wrong_type("the value must be a string or a Uint8Array"));
     }
+    let mut is_own = false;
+    // SAFETY: `buffer` is what the array lies in; a `SharedArrayBuffer` is no `ArrayBuffer`.
+    check(unsafe { sys::napi_is_arraybuffer(env, buffer, &raw mut is_own) })?;
     let bytes = if len == 0 || data.is_null() {
         &[][..]
-    } else {
+    } else if is_own {
         // SAFETY: Node-API gave `len` bytes at `data`; the callback runs no JavaScript while it uses them.
         unsafe { slice::from_raw_parts(data.cast::<u8>(), len) }
+    } else {
+        copy.clear();
+        copy.try_reserve_exact(len).map_err(|_| sark_cache_core::Error::OutOfMemory)?;
+        let first = data.cast::<u8>();
+        copy.extend((0..len).map(|at| {
+            // SAFETY: Node-API gave `len` bytes at `data`, which live as long as the array. Others may write to them
+            // meanwhile, so they are only ever read as atomics.
+            unsafe { AtomicU8::from_ptr(first.add(at)) }.load(Ordering::Relaxed)
+        }));
+        copy
     };
     Ok(Value { bytes, encoding: BYTES })
 }
