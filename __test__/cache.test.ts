@@ -404,6 +404,7 @@ describe.each(engines)('Cache on the %s engine', (engine) => {
       maxEntrySize: Infinity,
       ttl: Infinity,
       policy: 'lru',
+      updateAgeOnGet: false,
     })
     using large = open<number>({ max: Number.MAX_SAFE_INTEGER, maxSize: Number.MAX_SAFE_INTEGER })
     large.set('k', 1)
