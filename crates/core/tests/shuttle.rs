@@ -44,13 +44,19 @@ fn all_calls_interleaved() {
                         let number = [thread_rng().gen_range(0..3)];
                         let name = key(&number);
                         let value = [number[0], thread, step];
-                        match thread_rng().gen_range(0..12) {
+                        match thread_rng().gen_range(0..15) {
                             0 => drop(cache.take(name)),
                             1 => cache.clear(),
                             2 => clock.advance(1),
                             3 => drop(cache.purge_expired(2)),
                             4 => cache.invalidate_tag(name),
                             5 => assert!(cache.keys().len() <= 3),
+                            12 => drop(cache.touch(name, Some(thread_rng().gen_range(0..4)))),
+                            13 => drop(cache.increment(name, 1.0, Some(2))),
+                            14 => {
+                                let options = InsertOptions { if_absent: true, ..InsertOptions::ttl_ms(2) };
+                                let _ = cache.insert(name, (&value[..]).into(), options).unwrap();
+                            }
                             6..9 => {
                                 let ttl_ms = Some(thread_rng().gen_range(1..4));
                                 let tags = [name];
@@ -61,7 +67,8 @@ fn all_calls_interleaved() {
                             }
                             _ => {
                                 if let Some((hit, _)) = cache.get_sighted(name) {
-                                    assert_eq!(hit.value()[0], number[0]);
+                                    // A number that was incremented is text.
+                                    assert!(hit.value()[0] == number[0] || hit.value()[0].is_ascii_digit());
                                 }
                             }
                         }
@@ -189,6 +196,45 @@ fn copies_beside_writes() {
             }
         }
         writer.join().unwrap();
+        cache.validate();
+    });
+}
+
+/// What a copy was told of its deadline holds as long as the board shows the same, also where only that changed; and no
+/// increment is lost beside it.
+#[test]
+fn touches_and_increments_beside_copies() {
+    explore(|| {
+        let clock = ManualClock::at(0);
+        let options =
+            Options { max_entries: Some(2), slides: thread_rng().gen_range(0..2) == 0, ..Options::default() };
+        let cache = Arc::new(Cache::with_clock(options.clone(), clock.clone()).unwrap());
+        assert_eq!(cache.increment("k".into(), 1.0, Some(100)), Ok(1.0));
+        let threads: Vec<_> = (0..2)
+            .map(|thread| {
+                let cache = Arc::clone(&cache);
+                thread::spawn(move || {
+                    if thread == 0 {
+                        assert!(cache.touch("k".into(), Some(10)));
+                    }
+                    for _ in 0..2 {
+                        cache.increment("k".into(), 1.0, Some(100)).unwrap();
+                    }
+                })
+            })
+            .collect();
+        let (_, copy) = cache.get_sighted("k".into()).unwrap();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        let (hit, now) = cache.get_sighted("k".into()).unwrap();
+        assert_eq!(hit.value(), b"5");
+        #[expect(clippy::float_cmp, reason = "the comparison that readers of copies make")]
+        let held = copy.version == now.version;
+        assert!(!held || options.slides || copy.fresh_until <= now.fresh_until);
+        clock.advance(10);
+        assert!(options.slides || cache.get("k".into()).is_none());
+        drop(hit);
         cache.validate();
     });
 }
