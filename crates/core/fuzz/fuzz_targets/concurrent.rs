@@ -94,7 +94,13 @@ impl Worker<'_> {
                 let tags = Op::tags(tags, more_tags);
                 let fence = self.fence(fence);
                 let grace_ms = grace_ms.unwrap_or(0);
-                let options = InsertOptions { ttl_ms: ttl.ms(), grace_ms, fence, tags: &tags };
+                let options = InsertOptions {
+                    ttl_ms: ttl.ms(),
+                    grace_ms,
+                    fence,
+                    tags: &tags,
+                    ..InsertOptions::default()
+                };
                 let outcome = cache.insert(key.key(), Value { bytes: &bytes, encoding }, options);
                 assert!(outcome != Ok(Inserted::Fenced) || fence.is_some());
             }

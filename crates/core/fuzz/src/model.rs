@@ -277,7 +277,8 @@ impl Model {
         let tags = Op::tags(tags, more_tags);
         let (fence, taken) = self.fence(fence);
         let grace_ms = grace_ms.unwrap_or(0);
-        let options = InsertOptions { ttl_ms: ttl.ms(), grace_ms, fence, tags: &tags, ..InsertOptions::default() };
+        let options =
+            InsertOptions { ttl_ms: ttl.ms(), grace_ms, fence, tags: &tags, ..InsertOptions::default() };
         let outcome = self.cache.insert(name.key(), Value { bytes: &bytes, encoding }, options);
         if tags.len() > MAX_TAGS {
             assert_eq!(outcome, Err(Error::TooManyTags));
@@ -361,10 +362,7 @@ impl Model {
         else {
             return;
         };
-        // The TTL is kept to a thousandth.
-        let [exact, rounded] =
-            [1.0, 1.001].map(|more| f64::from(left) <= (f64::from(ttl) * more).ceil() * part);
-        let fits = is_due == exact || is_due == rounded;
+        let fits = is_due == (f64::from(left) <= f64::from(ttl) * part);
         assert!(fits || (!must && !is_due), "{left} of {ttl} ms left, {part}");
     }
 
