@@ -5,7 +5,7 @@ import type { EngineSettings, EngineStats, Stored } from './engine.js'
 import { assertWhole, binariesFor } from './whole.js'
 
 /** The ABI of the native binary that this code was written for. */
-export const ABI = 4
+export const ABI = 5
 
 type Tags = readonly string[] | undefined
 

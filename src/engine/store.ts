@@ -15,6 +15,9 @@ import { Versions } from './versions.js'
 /** The largest `max` for which the `lru-cache` package may set memory aside. */
 const PREALLOCATED = 2 ** 20
 
+/** Tags from which on the native engine writes their number into a word of its own. */
+const MORE_TAGS = 15
+
 export interface Entry {
   readonly key: string
   readonly value: Stored
@@ -178,7 +181,8 @@ export class Store {
     const life = ttl ?? this.settings.ttl
     const valueSize = typeof value === 'string' ? textSize(value) : value.byteLength
     const kept = life === Infinity || grace === undefined ? 0 : Math.min(Math.floor(grace), MAX_GRACE)
-    const words = (tags?.length ? tags.length + 1 : 0) + (kept === 0 ? 0 : 1)
+    const count = tags?.length ?? 0
+    const words = (count >= MORE_TAGS ? 1 : 0) + (count > 0 ? count + 1 : 0) + (kept === 0 ? 0 : 1)
     const size = textSize(key) + valueSize + 4 * words + ENTRY_OVERHEAD
     const fits = size <= Math.min(maxEntrySize, maxSize)
     if (life === 0 || !fits) {

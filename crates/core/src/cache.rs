@@ -26,6 +26,9 @@ const STEPS_PER_WRITE: u32 = 8;
 /// so that a copy of more is made beforehand.
 const IN_PLACE: u64 = 1_024;
 
+/// Tags up to which a write asks the allocator for nothing but its entry.
+const FEW_TAGS: usize = 8;
+
 /// What became of a value given to [`Cache::insert`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
@@ -254,11 +257,17 @@ impl<C: Clock> Cache<C> {
         if options.tags.len() > MAX_TAGS {
             return Err(Error::TooManyTags);
         }
-        let mut tags = [0; MAX_TAGS];
-        for (number, &tag) in tags.iter_mut().zip(options.tags) {
-            *number = self.versions.tag(self.table.hash(tag));
-        }
-        let tags = &tags[..options.tags.len()];
+        let (mut few, many);
+        let tags = if options.tags.len() <= FEW_TAGS {
+            few = [0; FEW_TAGS];
+            for (number, &tag) in few.iter_mut().zip(options.tags) {
+                *number = self.versions.tag(self.table.hash(tag));
+            }
+            &few[..options.tags.len()]
+        } else {
+            many = self.tag_numbers(options.tags);
+            &many[..]
+        };
 
         let hash = self.table.hash(key);
         let ttl = options.ttl_ms.or(self.default_ttl_ms).unwrap_or(u64::MAX);

@@ -3,13 +3,14 @@
 //! This is the only file of the crate with `unsafe`. The layout is
 //!
 //! ```text
-//! Header | tags: [u32; tag_count] | age: u32, if any tag | grace: u32, if any
+//! Header | more: u32, if any | tags: [u32; tag_count] | age: u32, if any tag | grace: u32, if any
 //!        | key_len: u8 | value_len: u16 | key_len: u32, if 255 above | value_len: u32, if 65 535 above
 //!        | key bytes | 0..1 bytes of padding | value bytes | 0..15 bytes of slack
 //! ```
 //!
 //! where the padding puts the value at an even offset, so that UTF-16 values can be read in place, and the
-//! slack is what the allocator would round up to in any case. Everything but the header's atomics is written
+//! slack is what the allocator would round up to in any case. `more` holds what few entries have and the header has
+//! no bits for: a number of tags that four bits cannot hold. Everything but the header's atomics is written
 //! before the first [`EntryRef`] exists or, by [`EntryRef::overwrite`], while the caller has the only access;
 //! the memory goes when the last `EntryRef` does.
 
@@ -39,13 +40,17 @@ struct Header {
     /// From the lowest bit: the sequence number of the change that put the entry in, and its TTL as by
     /// [`pack_ttl`].
     written: AtomicU64,
-    /// From the lowest bit: deadline, encoding (8), domain (8), number of tags (4), whether there is a grace.
+    /// From the lowest bit: deadline, encoding (8), domain (8), number of tags (4) or [`MORE`], whether there is a
+    /// grace.
     facts: u64,
     /// How many `EntryRef`s point here.
     refs: AtomicU32,
     /// The entry's place in its stripe; meaningful only under the stripe's lock.
     slot: AtomicU32,
 }
+
+/// Stands for the number of tags where the word `more` holds it. From its lowest bit: number of tags (8).
+const MORE: u64 = 0xf;
 
 /// Key lengths from here on are written in full.
 const LONG_KEY: u8 = u8::MAX;
@@ -126,14 +131,25 @@ pub(crate) struct Parts<'a> {
 }
 
 impl Parts<'_> {
+    /// Whether there is more to say than the header has bits for.
+    fn has_more(&self) -> bool {
+        self.tags.len() as u64 >= MORE
+    }
+
     /// How many numbers an entry of these parts holds beside its key and its value: one a tag, one for the
-    /// age of what is tagged, and one for a grace.
+    /// age of what is tagged, one for a grace, and one for what the header has no bits for.
     pub(crate) fn words(&self) -> usize {
-        self.tags.len() + usize::from(!self.tags.is_empty()) + usize::from(self.grace != 0)
+        let tags = self.tags.len() + usize::from(!self.tags.is_empty());
+        usize::from(self.has_more()) + tags + usize::from(self.grace != 0)
     }
 
     fn shape(&self) -> Shape {
         Shape { words: self.words(), key_len: self.key.bytes.len(), value_len: self.value.bytes.len() }
+    }
+
+    /// The word `more`.
+    fn more(&self) -> u32 {
+        u32::from(u8::try_from(self.tags.len()).unwrap_or_else(|_| unreachable!("MAX_TAGS fits 8 bits")))
     }
 
     fn facts(&self) -> u64 {
@@ -141,7 +157,7 @@ impl Parts<'_> {
         self.deadline
             | u64::from(self.value.encoding) << DEADLINE_BITS
             | u64::from(self.key.domain) << (DEADLINE_BITS + 8)
-            | (self.tags.len() as u64) << (DEADLINE_BITS + 16)
+            | (if self.has_more() { MORE } else { self.tags.len() as u64 }) << (DEADLINE_BITS + 16)
             | u64::from(self.grace != 0) << (DEADLINE_BITS + 20)
     }
 
@@ -158,7 +174,11 @@ impl Parts<'_> {
         // anywhere and are written unaligned.
         unsafe {
             let word = base.add(size_of::<Header>()).cast::<u32>();
-            ptr::copy_nonoverlapping(self.tags.as_ptr(), word.as_ptr(), self.tags.len());
+            if self.has_more() {
+                word.write(self.more());
+            }
+            let tags = word.add(usize::from(self.has_more()));
+            ptr::copy_nonoverlapping(self.tags.as_ptr(), tags.as_ptr(), self.tags.len());
             if self.grace != 0 {
                 word.add(words - 1).write(self.grace);
             }
@@ -268,14 +288,28 @@ impl EntryRef {
         unsafe { self.0.as_ref() }
     }
 
-    fn tag_count(&self) -> usize {
-        usize::from((self.header().facts >> (DEADLINE_BITS + 16)).to_le_bytes()[0] & 0xf)
+    /// The word `more`, if there is one.
+    fn more(&self) -> Option<u32> {
+        if self.header().facts >> (DEADLINE_BITS + 16) & MORE != MORE {
+            return None;
+        }
+        // SAFETY: `write_behind` put the word right behind the header, which is aligned for it, since the header
+        // says so; nobody writes it while the entry is shared.
+        Some(unsafe { self.0.add(1).cast::<u32>().read() })
+    }
+
+    /// Where among the words the tags are, and how many.
+    fn tag_range(&self) -> (usize, usize) {
+        match self.more() {
+            None => (0, usize::from((self.header().facts >> (DEADLINE_BITS + 16)).to_le_bytes()[0] & 0xf)),
+            Some(more) => (1, usize::from(more.to_le_bytes()[0])),
+        }
     }
 
     /// How many numbers lie between the header and the lengths.
     fn words(&self) -> usize {
-        let tags = self.tag_count();
-        tags + usize::from(tags > 0) + usize::from(self.has_grace())
+        let (first, tags) = self.tag_range();
+        first + tags + usize::from(tags > 0) + usize::from(self.has_grace())
     }
 
     fn shape(&self) -> Shape {
@@ -348,8 +382,9 @@ impl EntryRef {
     }
 
     pub(crate) fn tags(&self) -> &[u32] {
-        // SAFETY: `write_behind` put as many numbers right behind the header, which is aligned for them.
-        unsafe { slice::from_raw_parts(self.0.add(1).cast::<u32>().as_ptr(), self.tag_count()) }
+        let (first, count) = self.tag_range();
+        // SAFETY: `write_behind` put as many numbers there behind the header, which is aligned for them.
+        unsafe { slice::from_raw_parts(self.0.add(1).cast::<u32>().add(first).as_ptr(), count) }
     }
 
     /// Whether the entry is stale for a time before it expires.
@@ -394,12 +429,12 @@ impl EntryRef {
 
     /// The sequence number that the value is as fresh as. Only entries with tags remember it.
     pub(crate) fn fence(&self) -> u64 {
-        let tags = self.tag_count();
+        let (first, tags) = self.tag_range();
         if tags == 0 {
             return self.written();
         }
         // SAFETY: with tags there is a word behind them.
-        let age = unsafe { self.word(tags) }.load(Ordering::Relaxed);
+        let age = unsafe { self.word(first + tags) }.load(Ordering::Relaxed);
         self.written() - u64::from(age)
     }
 
@@ -412,11 +447,11 @@ impl EntryRef {
     pub(crate) fn set_sequences(&self, fence: u64, written: u64) {
         let ttl = self.header().written.load(Ordering::Relaxed) >> SEQUENCE_BITS << SEQUENCE_BITS;
         self.header().written.store(ttl | written, Ordering::Relaxed);
-        let tags = self.tag_count();
+        let (first, tags) = self.tag_range();
         if tags > 0 {
             let age = u32::try_from(written - fence).unwrap_or_else(|_| unreachable!("as the caller knows"));
             // SAFETY: with tags there is a word behind them.
-            unsafe { self.word(tags) }.store(age, Ordering::Relaxed);
+            unsafe { self.word(first + tags) }.store(age, Ordering::Relaxed);
         }
     }
 
@@ -537,7 +572,7 @@ mod tests {
 
     #[test]
     fn gives_back_what_went_in_whatever_the_lengths() {
-        for tag_count in 0..=crate::MAX_TAGS {
+        for tag_count in (0..=18).chain([127, crate::MAX_TAGS]) {
             for key_len in [0, 1, 2, 19, 20, 253, 254, 255, 256, 70_000] {
                 for value_len in [0, 1, 2, 63, 64, 4_096, 65_534, 65_535, 65_536] {
                     let key: Vec<u8> = (0..key_len).map(|i: u32| i.to_le_bytes()[0]).collect();

@@ -28,7 +28,7 @@ use napi_derive::napi;
 #[napi]
 #[must_use]
 pub fn abi() -> u32 {
-    4
+    5
 }
 
 /// The bytes charged for an entry beyond its key and its value.
