@@ -5,7 +5,8 @@ import { openEngine } from '../../src/engine/select.js'
 import { Cache } from '../../src/index.js'
 import { engines, thrown } from '../helpers/engines.js'
 
-const names = (count: number) => Array.from({ length: count }, (_, at) => (at % 2 ? `tag ${at}` : `тег ${at}`))
+const names = (count: number) =>
+  Array.from({ length: count }, (_, at) => (at % 2 ? `tag ${at}` : `тег ${at}`))
 
 describe.each(engines)('tags on the %s engine', (kind) => {
   const open = (): Engine => openEngine({ max: 100 }, kind)

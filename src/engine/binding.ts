@@ -22,6 +22,7 @@ export interface Binding {
     format: number | undefined,
     policy: number | undefined,
   ): number
+  namespace(cache: number, name: string): number
   close(cache: number): boolean
   options(cache: number): Omit<EngineSettings, 'policy'> & { serializer: number; policy: number }
   get(cache: number, key: string): Stored | undefined

@@ -148,6 +148,22 @@ export interface Engine {
   /** Whether no more than this part of its TTL, from 0 to 1, is left to the value under `key`. */
   isDue(key: string, part: number): boolean
   invalidateTag(tag: string): void
+  /**
+   * The namespace `name` of the cache: an engine for keys that are apart from those of the root and of every other
+   * namespace. All engines of one name, in all that share the cache, are the same namespace. Namespaces are flat:
+   * those of a namespace are those of its cache.
+   *
+   * Its `keys`, `size`, `bytes`, `leases`, `stats` and `resetStats` speak of the namespace alone; those of the root of
+   * the whole cache, but for `keys`, which are the root's own. Its `clear` takes as long with many entries as with few:
+   * what it removes is counted out at once, while the root's `size` and `bytes` count it until it is overwritten,
+   * evicted or expires. Tags, `invalidateTag`, `fence`, `purge`, `counters` and the bounds are those of the
+   * whole cache. An entry of a namespace is charged four bytes more.
+   *
+   * `close` closes this engine alone; it is closed with the one that it was made from, too.
+   *
+   * @throws `ERR_OUT_OF_RANGE` for more than 65 535 names in one cache.
+   */
+  namespace(name: string): Engine
   /** Reads that keep what they decode. */
   near<V>(options: NearOptions, decode: Decode<V>): Near<V>
   stats(): EngineStats

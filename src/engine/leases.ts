@@ -56,6 +56,11 @@ export class Leases {
     for (const [key, lease] of this.#leases) if (lease.owner === owner) this.#leases.delete(key)
   }
 
+  /** How many are for keys for which `isOne` is true. */
+  count(isOne: (key: string) => boolean): number {
+    return [...this.#leases.keys()].filter(isOne).length
+  }
+
   get size(): number {
     return this.#leases.size
   }

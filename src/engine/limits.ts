@@ -10,6 +10,9 @@ export const MAX_TAGS = 128
 /** The bytes charged for an entry beyond its key and value, the same as in the native engine. */
 export const ENTRY_OVERHEAD = 96
 
+/** The most namespaces of one cache, as in the native engine. */
+export const MAX_NAMESPACES = 65_535
+
 /** The longest grace in ms, as in the native engine. */
 export const MAX_GRACE = 2 ** 32 - 1
 

@@ -24,10 +24,19 @@ const CLOSED = new Proxy({} as Binding, {
   },
 })
 
+/** An engine that its root closes with itself, unless it is collected before. */
+interface Family {
+  readonly views: Set<WeakRef<NativeEngine>>
+  readonly self: WeakRef<NativeEngine>
+}
+
 /** Closes what was opened by an engine that is collected without having been closed. */
-const abandoned = new FinalizationRegistry<{ binding: Binding; cache: number }>(({ binding, cache }) => {
-  binding.close(cache)
-})
+const abandoned = new FinalizationRegistry<{ binding: Binding; cache: number; family: Family | undefined }>(
+  ({ binding, cache, family }) => {
+    family?.views.delete(family.self)
+    binding.close(cache)
+  },
+)
 
 /** The engine in Rust. All engines of one name, in whatever thread, are one cache. */
 export class NativeEngine implements Engine, NearEngine {
@@ -36,8 +45,22 @@ export class NativeEngine implements Engine, NearEngine {
   readonly format: number
   #binding: Binding
   readonly #cache: number
+  /** The namespaces that were made from this engine and are open. */
+  readonly #views = new Set<WeakRef<NativeEngine>>()
+  /** Where this is listed, if it is a namespace. */
+  readonly #family: Family | undefined
 
-  constructor(binding: Binding, options: EngineOptions) {
+  constructor(binding: Binding, options: EngineOptions, of?: { root: NativeEngine; namespace: string }) {
+    if (of !== undefined) {
+      this.#binding = binding
+      this.#cache = binding.namespace(of.root.#cache, of.namespace)
+      this.settings = of.root.settings
+      this.format = of.root.format
+      this.#family = { views: of.root.#views, self: new WeakRef<NativeEngine>(this) }
+      this.#family.views.add(this.#family.self)
+      abandoned.register(this, { binding, cache: this.#cache, family: this.#family }, this)
+      return
+    }
     const { name, max, maxSize, maxEntrySize, ttl, format } = options
     const policyNumber = options.policy && POLICIES.indexOf(options.policy)
     this.#binding = binding
@@ -51,7 +74,7 @@ export class NativeEngine implements Engine, NearEngine {
       binding.close(this.#cache)
       throw new CacheError('ERR_CACHE_OPTIONS_CONFLICT', contradiction)
     }
-    abandoned.register(this, { binding, cache: this.#cache }, this)
+    abandoned.register(this, { binding, cache: this.#cache, family: undefined }, this)
   }
 
   get(key: string): Stored | undefined {
@@ -210,9 +233,15 @@ export class NativeEngine implements Engine, NearEngine {
     this.#binding.resetStats(this.#cache)
   }
 
+  namespace(name: string): NativeEngine {
+    return new NativeEngine(this.#binding, {}, { root: this, namespace: name })
+  }
+
   close(): void {
     if (this.#binding === CLOSED) return
     abandoned.unregister(this)
+    this.#family?.views.delete(this.#family.self)
+    for (const view of this.#views) view.deref()?.close()
     this.#binding.close(this.#cache)
     this.#binding = CLOSED
   }

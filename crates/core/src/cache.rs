@@ -10,12 +10,13 @@ use crate::lanes::Lane;
 use crate::leases::{self, Claim, Leases};
 use crate::options::Policy;
 use crate::s3fifo::MOST_USES;
+use crate::spaces::Spaces;
 use crate::stats::{Counters, Event, Stats};
 use crate::stripe::{Stripe, Stripes};
 use crate::table::Table;
 use crate::ticks::Ticks;
 use crate::versions::Versions;
-use crate::{Error, InsertOptions, Key, MAX_TAGS, Options, Value};
+use crate::{Error, InsertOptions, Key, MAX_TAGS, Options, Space, Value};
 
 /// Expired entries that a write removes on the side.
 const EXPIRE_PER_WRITE: u32 = 2;
@@ -28,6 +29,31 @@ const IN_PLACE: u64 = 1_024;
 
 /// Tags up to which a write asks the allocator for nothing but its entry.
 const FEW_TAGS: usize = 8;
+
+/// The numbers of the tags of a write.
+struct TagNumbers {
+    few: [u32; FEW_TAGS],
+    many: Vec<u32>,
+    count: usize,
+}
+
+impl TagNumbers {
+    fn new(tags: &[Key<'_>], number: impl Fn(Key<'_>) -> u32) -> Self {
+        let mut numbers = Self { few: [0; FEW_TAGS], many: Vec::new(), count: tags.len() };
+        if tags.len() > FEW_TAGS {
+            numbers.many = tags.iter().map(|&tag| number(tag)).collect();
+        } else {
+            for (place, &tag) in numbers.few.iter_mut().zip(tags) {
+                *place = number(tag);
+            }
+        }
+        numbers
+    }
+
+    fn all(&self) -> &[u32] {
+        if self.count > FEW_TAGS { &self.many } else { &self.few[..self.count] }
+    }
+}
 
 /// What became of a value given to [`Cache::insert`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +88,7 @@ pub struct Cache<C = MonotonicClock> {
     /// Whether any entry ever had a deadline, and the time bears on anything.
     is_timed: AtomicBool,
     leases: Leases,
+    pub(crate) spaces: Spaces,
     default_ttl_ms: Option<u64>,
 }
 
@@ -99,6 +126,7 @@ impl<C: Clock> Cache<C> {
             clock,
             is_timed: AtomicBool::new(false),
             leases: Leases::default(),
+            spaces: Spaces::new(),
             default_ttl_ms: options.default_ttl_ms,
         })
     }
@@ -144,12 +172,13 @@ impl<C: Clock> Cache<C> {
     }
 
     pub(crate) fn is_readable(&self, entry: &EntryRef) -> bool {
-        !self.is_stale(entry) && !self.is_invalidated(entry)
+        !self.is_stale(entry) && !self.is_invalidated(entry) && !self.spaces.is_cleared(entry)
     }
 
-    /// What the removal of an entry by its key counts as.
+    /// What the removal of an entry by its key counts as, unless it was counted when its namespace was cleared.
     fn removal(&self, entry: &EntryRef) -> Event {
         match () {
+            () if self.spaces.is_cleared(entry) => Event::Clear,
             () if self.is_stale(entry) => Event::Expire,
             () if self.is_invalidated(entry) => Event::Invalidate,
             () => Event::Delete,
@@ -163,6 +192,10 @@ impl<C: Clock> Cache<C> {
 
     /// The entry, just found, if it can be read, stale or not; what can not be read any more is removed.
     pub(crate) fn readable(&self, entry: EntryRef) -> Option<EntryRef> {
+        if self.spaces.is_cleared(&entry) {
+            self.discard(&entry, Event::Clear);
+            return None;
+        }
         if self.is_expired(&entry) {
             self.discard(&entry, Event::Expire);
             return None;
@@ -189,11 +222,11 @@ impl<C: Clock> Cache<C> {
     pub fn get(&self, key: Key<'_>) -> Option<EntryRef> {
         let lane = Lane::current();
         let Some(entry) = self.live(key) else {
-            self.stats.count_in(lane, Event::Miss);
+            self.count(key.space, lane, Event::Miss);
             return None;
         };
         self.used(&entry, lane);
-        self.stats.count_in(lane, Event::Hit);
+        self.count(key.space, lane, Event::Hit);
         Some(entry)
     }
 
@@ -257,17 +290,8 @@ impl<C: Clock> Cache<C> {
         if options.tags.len() > MAX_TAGS {
             return Err(Error::TooManyTags);
         }
-        let (mut few, many);
-        let tags = if options.tags.len() <= FEW_TAGS {
-            few = [0; FEW_TAGS];
-            for (number, &tag) in few.iter_mut().zip(options.tags) {
-                *number = self.versions.tag(self.table.hash(tag));
-            }
-            &few[..options.tags.len()]
-        } else {
-            many = self.tag_numbers(options.tags);
-            &many[..]
-        };
+        let tags = TagNumbers::new(options.tags, |tag| self.tag_number(tag));
+        let tags = tags.all();
 
         let hash = self.table.hash(key);
         let ttl = options.ttl_ms.or(self.default_ttl_ms).unwrap_or(u64::MAX);
@@ -303,8 +327,8 @@ impl<C: Clock> Cache<C> {
             let mut stripe = self.stripes.lock(Stripes::of(hash));
             let old = self.table.find(hash, key);
             let written = old.as_ref().map(EntryRef::written);
-            if options.fence.is_some_and(|fence| !self.versions.permits(fence, hash, written, tags)) {
-                self.stats.count_in(lane, Event::Fence);
+            if options.fence.is_some_and(|fence| !self.permits_write(key.space, fence, hash, written, tags)) {
+                self.count(key.space, lane, Event::Fence);
                 return Ok(Inserted::Fenced);
             }
             let reserved = match &old {
@@ -334,13 +358,13 @@ impl<C: Clock> Cache<C> {
                     entry.set_sequences(fence, written);
                     self.table.insert(hash, entry.clone());
                     stripe.link(entry, hash, self.ticks.next(lane), now);
+                    self.spaces.entered(key.space, size);
                     room.use_entry(size);
                 }
                 (entry, Some(old)) => {
                     let (slot, from, uses) = (old.slot(), charge(&old), old.tick());
-                    if old.fresh_until() <= now {
-                        self.stats.count_in(lane, Event::Expire);
-                    }
+                    let was_cleared = self.spaces.is_cleared(&old);
+                    self.count_overwritten(&old, was_cleared, now);
                     drop(old);
                     let overwrite = Overwrite { parts, fence, written };
                     if entry.is_none() && self.table.overwrite(hash, stripe.entry(slot), &overwrite) {
@@ -353,14 +377,22 @@ impl<C: Clock> Cache<C> {
                         stripe.relink(slot, entry, now);
                     }
                     self.used(stripe.entry(slot), lane);
+                    self.spaces.overwritten(key.space, was_cleared, from, size);
                     room.use_bytes(size.saturating_sub(from));
                     self.bounds.shrunk(from, size);
                 }
                 (None, None) => unreachable!("it was made above"),
             }
-            self.stats.count_in(lane, Event::Set);
+            self.count(key.space, lane, Event::Set);
             self.expire_some(&mut stripe, now);
             return Ok(Inserted::Stored);
+        }
+    }
+
+    /// Counts an entry that had expired when it was overwritten.
+    fn count_overwritten(&self, old: &EntryRef, was_cleared: bool, now: u64) {
+        if old.fresh_until() <= now && !was_cleared {
+            self.count(old.space(), Lane::current(), Event::Expire);
         }
     }
 
@@ -387,8 +419,8 @@ impl<C: Clock> Cache<C> {
         let mut stripe = self.stripes.lock(Stripes::of(hash));
         let old = self.table.find(hash, key);
         let written = old.as_ref().map(EntryRef::written);
-        if fence.is_some_and(|fence| !self.versions.permits(fence, hash, written, tags)) {
-            self.stats.count(Event::Fence);
+        if fence.is_some_and(|fence| !self.permits_write(key.space, fence, hash, written, tags)) {
+            self.count(key.space, Lane::current(), Event::Fence);
             return Inserted::Fenced;
         }
         self.versions.remove_key(hash);
@@ -396,7 +428,7 @@ impl<C: Clock> Cache<C> {
             self.forget(&mut stripe, old.slot(), hash, self.removal(&old));
         }
         if let Some(event) = event {
-            self.stats.count(event);
+            self.count(key.space, Lane::current(), event);
         }
         outcome
     }
@@ -471,6 +503,12 @@ impl<C: Clock> Cache<C> {
         self.leases.len()
     }
 
+    /// How many loads of values of a namespace are under way; of the whole cache for the root.
+    #[must_use]
+    pub fn namespace_leases(&self, space: Space) -> usize {
+        if space == Space::ROOT { self.leases() } else { self.leases.len_in(space) }
+    }
+
     /// Whether a value whose load began at `fence` would still be accepted under `key` with these tags, and
     /// so whether a caller that comes now may share that load.
     #[must_use]
@@ -481,18 +519,28 @@ impl<C: Clock> Cache<C> {
 
     fn permits_hashed(&self, key: Key<'_>, hash: u64, fence: u64, tags: &[u32]) -> bool {
         let written = self.table.find(hash, key).map(|entry| entry.written());
-        self.versions.permits(fence, hash, written, tags)
+        self.permits_write(key.space, fence, hash, written, tags)
+    }
+
+    /// As `Versions::permits`, for a key of a namespace.
+    fn permits_write(&self, space: Space, fence: u64, hash: u64, written: Option<u64>, tags: &[u32]) -> bool {
+        self.spaces.cleared(space) <= fence && self.versions.permits(fence, hash, written, tags)
     }
 
     fn tag_numbers(&self, tags: &[Key<'_>]) -> Vec<u32> {
-        tags.iter().map(|&tag| self.versions.tag(self.table.hash(tag))).collect()
+        tags.iter().map(|&tag| self.tag_number(tag)).collect()
+    }
+
+    /// Tags are those of the whole cache.
+    fn tag_number(&self, tag: Key<'_>) -> u32 {
+        self.versions.tag(self.table.hash(tag.of(Space::ROOT)))
     }
 
     /// Makes every entry that carries `tag` unreadable, in constant time. Entries whose load began before
     /// are refused from now on. Entries of a few other tags may be lost with it (one tag in as many as the
     /// version table has stripes). The memory is reclaimed as entries are read, overwritten or evicted.
     pub fn invalidate_tag(&self, tag: Key<'_>) {
-        self.versions.invalidate_tag(self.versions.tag(self.table.hash(tag)));
+        self.versions.invalidate_tag(self.tag_number(tag));
     }
 
     /// How many entries are held. Expired ones count until they are removed.

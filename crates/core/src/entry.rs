@@ -10,7 +10,8 @@
 //!
 //! where the padding puts the value at an even offset, so that UTF-16 values can be read in place, and the
 //! slack is what the allocator would round up to in any case. `more` holds what few entries have and the header has
-//! no bits for: a number of tags that four bits cannot hold. Everything but the header's atomics is written
+//! no bits for: a number of tags that four bits cannot
+//! hold, and a namespace. Everything but the header's atomics is written
 //! before the first [`EntryRef`] exists or, by [`EntryRef::overwrite`], while the caller has the only access;
 //! the memory goes when the last `EntryRef` does.
 
@@ -21,7 +22,7 @@ use std::ptr::{self, NonNull};
 use std::slice;
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
-use crate::{Error, Key, Value};
+use crate::{Error, Key, Space, Value};
 
 /// The deadline of an entry that does not expire, in ms of the cache; the last that fits its bits.
 pub(crate) const NEVER: u64 = (1 << DEADLINE_BITS) - 1;
@@ -49,7 +50,7 @@ struct Header {
     slot: AtomicU32,
 }
 
-/// Stands for the number of tags where the word `more` holds it. From its lowest bit: number of tags (8).
+/// Stands for the number of tags where the word `more` holds it. From its lowest bit: number of tags (8), namespace (16).
 const MORE: u64 = 0xf;
 
 /// Key lengths from here on are written in full.
@@ -133,7 +134,7 @@ pub(crate) struct Parts<'a> {
 impl Parts<'_> {
     /// Whether there is more to say than the header has bits for.
     fn has_more(&self) -> bool {
-        self.tags.len() as u64 >= MORE
+        self.tags.len() as u64 >= MORE || self.key.space != Space::ROOT
     }
 
     /// How many numbers an entry of these parts holds beside its key and its value: one a tag, one for the
@@ -149,7 +150,8 @@ impl Parts<'_> {
 
     /// The word `more`.
     fn more(&self) -> u32 {
-        u32::from(u8::try_from(self.tags.len()).unwrap_or_else(|_| unreachable!("MAX_TAGS fits 8 bits")))
+        let tags = u8::try_from(self.tags.len()).unwrap_or_else(|_| unreachable!("MAX_TAGS fits 8 bits"));
+        u32::from(self.key.space.number()) << 8 | u32::from(tags)
     }
 
     fn facts(&self) -> u64 {
@@ -348,7 +350,16 @@ impl EntryRef {
         let shape = self.shape();
         // SAFETY: `write_behind` put `key_len` bytes at this offset.
         let bytes = unsafe { self.bytes(shape.key_offset(), shape.key_len) };
-        Key { bytes, domain: (self.header().facts >> (DEADLINE_BITS + 8)).to_le_bytes()[0] }
+        let domain = (self.header().facts >> (DEADLINE_BITS + 8)).to_le_bytes()[0];
+        Key { bytes, domain, space: self.space() }
+    }
+
+    /// The namespace of the key.
+    pub(crate) fn space(&self) -> Space {
+        self.more().map_or(Space::ROOT, |more| {
+            let [_, low, high, _] = more.to_le_bytes();
+            Space::of_number(u16::from_le_bytes([low, high]))
+        })
     }
 
     /// The bytes of the value, at an even address.
@@ -549,7 +560,7 @@ mod tests {
 
     fn parts<'a>(key: &'a [u8], value: &'a [u8], tags: &'a [u32], grace: u32) -> Parts<'a> {
         Parts {
-            key: Key { bytes: key, domain: 3 },
+            key: Key { bytes: key, domain: 3, space: Space::ROOT },
             value: Value { bytes: value, encoding: 7 },
             tags,
             deadline: NEVER,
@@ -673,7 +684,7 @@ mod explored {
     use super::*;
 
     fn parts(value: &[u8]) -> Parts<'_> {
-        let key = Key { bytes: b"k", domain: 0 };
+        let key = Key { bytes: b"k", domain: 0, space: Space::ROOT };
         let value = Value { bytes: value, encoding: 0 };
         Parts { key, value, tags: &[], deadline: NEVER, grace: 0, ttl: 5 }
     }

@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::Key;
 use crate::sync::Mutex;
+use crate::{Key, Space};
 
 const SHARDS: usize = 16;
 
@@ -39,7 +39,7 @@ pub enum Claim {
     Taken,
 }
 
-type Name = (Box<[u8]>, u8);
+type Name = (Box<[u8]>, u8, Space);
 
 #[derive(Default)]
 pub(crate) struct Leases {
@@ -58,7 +58,7 @@ pub(crate) struct Request<'a> {
 }
 
 fn name(key: Key<'_>) -> Name {
-    (key.bytes.into(), key.domain)
+    (key.bytes.into(), key.domain, key.space)
 }
 
 impl Leases {
@@ -109,5 +109,11 @@ impl Leases {
 
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+
+    /// How many are for keys of a namespace.
+    pub(crate) fn len_in(&self, space: Space) -> usize {
+        let of = |shard: &HashMap<Name, Lease>| shard.keys().filter(|name| name.2 == space).count();
+        self.shards.iter().map(|shard| of(&shard.lock())).sum()
     }
 }

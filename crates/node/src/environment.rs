@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use napi::sys;
+use sark_cache_core::Space;
 
 use crate::failure::{Failure, check};
 use crate::near::Report;
@@ -22,10 +23,12 @@ struct Place {
     open: Option<Opened>,
 }
 
-/// An open cache, and the number under which it holds leases.
+/// An open cache or a namespace of one, and the number under which it holds leases.
 pub(crate) struct Opened {
     pub(crate) cache: Arc<Open>,
     pub(crate) owner: u64,
+    /// The namespace that calls by this number mean.
+    pub(crate) space: Space,
 }
 
 impl Drop for Opened {
@@ -67,8 +70,8 @@ fn split(number: u64) -> (usize, u64) {
 }
 
 impl Environment {
-    /// Takes an open cache in and returns its number, which is below 2⁵².
-    pub(crate) fn enter(&self, open: Arc<Open>) -> Result<u64, Failure> {
+    /// Takes a namespace of an open cache in and returns its number, which is below 2⁵².
+    pub(crate) fn enter(&self, open: Arc<Open>, space: Space) -> Result<u64, Failure> {
         let Places { all, free } = &mut *self.places.borrow_mut();
         let place = free.pop().unwrap_or_else(|| {
             all.push(Place::default());
@@ -78,7 +81,8 @@ impl Environment {
             all.pop();
             return Err(Failure::options("more than a million caches are open in one thread".into()));
         }
-        all[place].open = Some(Opened { cache: open, owner: OWNERS.fetch_add(1, Ordering::Relaxed) });
+        let owner = OWNERS.fetch_add(1, Ordering::Relaxed);
+        all[place].open = Some(Opened { cache: open, owner, space });
         Ok(number(place, all[place].uses))
     }
 
@@ -105,21 +109,19 @@ impl Environment {
         number: u64,
         body: impl FnOnce(&Open) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
-        self.with_owner(number, |open, _| body(open))
+        self.with_opened(number, |opened| body(&opened.cache))
     }
 
-    /// Runs `body` with the cache of this number and the number under which it holds leases.
-    pub(crate) fn with_owner<R>(
+    /// Runs `body` with what was opened by this number.
+    pub(crate) fn with_opened<R>(
         &self,
         number: u64,
-        body: impl FnOnce(&Open, u64) -> Result<R, Failure>,
+        body: impl FnOnce(&Opened) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
         let (place, uses) = split(number);
         let places = self.places.borrow();
         match places.all.get(place) {
-            Some(Place { uses: now, open: Some(open) }) if u64::from(*now) == uses => {
-                body(&open.cache, open.owner)
-            }
+            Some(Place { uses: now, open: Some(open) }) if u64::from(*now) == uses => body(open),
             _ => Err(Failure::closed()),
         }
     }

@@ -1,7 +1,7 @@
 //! The calls on one key.
 
 use napi::sys;
-use sark_cache_core::{EntryRef, InsertOptions, Inserted, Key, MAX_TAGS};
+use sark_cache_core::{EntryRef, InsertOptions, Inserted, Key, MAX_TAGS, Space};
 
 use crate::arguments::{Call, as_double, callbacks};
 use crate::failure::Failure;
@@ -12,14 +12,14 @@ use crate::text::{TextBuffer, value_to_js};
 const FEW_TAGS: usize = 8;
 
 impl<const N: usize> Call<'_, N> {
-    /// Runs `body` with the cache in argument 0 and the key in argument 1.
+    /// Runs `body` with the cache in argument 0 and the key in argument 1, in the namespace that argument 0 means.
     pub(crate) fn keyed<R>(
         &self,
         body: impl FnOnce(&Open, Key<'_>) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
         let mut buffer = self.environment.key.borrow_mut();
         let key = buffer.key(self.env, self.arguments[1])?;
-        self.environment.with(self.cache()?, |open| body(open, key))
+        self.environment.with_opened(self.cache()?, |opened| body(&opened.cache, key.of(opened.space)))
     }
 
     /// Runs `body` with the texts of the array of tags at `place`; with none, if it is `undefined`.
@@ -40,7 +40,7 @@ impl<const N: usize> Call<'_, N> {
             return self.with_many_tags(array, count, body);
         }
         let mut buffers = [const { TextBuffer::new() }; FEW_TAGS];
-        let mut tags = [Key { bytes: &[], domain: 0 }; FEW_TAGS];
+        let mut tags = [Key { bytes: &[], domain: 0, space: Space::ROOT }; FEW_TAGS];
         for (index, (buffer, tag)) in buffers.iter_mut().zip(&mut tags).enumerate().take(count) {
             *tag = buffer.key(env, crate::bulk::element(env, array, index)?)?;
         }
@@ -69,7 +69,7 @@ impl<const N: usize> Call<'_, N> {
             .map(|(end, domain)| {
                 let bytes = &texts[start..end];
                 start = end;
-                Key { bytes, domain }
+                Key { bytes, domain, space: Space::ROOT }
             })
             .collect();
         body(&tags)

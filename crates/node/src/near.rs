@@ -12,6 +12,7 @@ use sark_cache_core::{Board, Clock, MonotonicClock, Sighting, pulse};
 
 use crate::arguments::{Call, as_double, callbacks};
 use crate::bulk::set_element;
+use crate::environment::Opened;
 use crate::failure::{Failure, check};
 use crate::text::value_to_js;
 
@@ -162,8 +163,8 @@ callbacks! {
         let numbers = call.numbers(1)?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
         let (count, hits) = (call.number(2)? as usize, call.number(3)? as u64);
-        call.environment.with(call.cache()?, |open| {
-            open.cache.count_hits(hits);
+        call.environment.with_opened(call.cache()?, |Opened { cache: open, space, .. }| {
+            open.cache.count_hits(*space, hits);
             for touched in numbers.chunks_exact(3).take(count) {
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
                 let [high, low, written] = [touched[0] as u64, touched[1] as u64, touched[2] as u64];
