@@ -23,6 +23,10 @@ export interface Binding {
     policy: number | undefined,
   ): number
   namespace(cache: number, name: string): number
+  counters(cache: number, group: string, size: number): void
+  addCounters(cache: number, group: string, deltas: Float64Array): void
+  readCounters(cache: number, group: string): Float64Array
+  resetCounters(cache: number, group: string): void
   close(cache: number): boolean
   options(cache: number): Omit<EngineSettings, 'policy'> & { serializer: number; policy: number }
   get(cache: number, key: string): Stored | undefined

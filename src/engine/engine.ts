@@ -87,6 +87,20 @@ export interface PurgeSlice {
 }
 
 /**
+ * Counters that all threads of a cache share, for what is counted above the engine. They take a lock: count on your
+ * own, and add what came together from time to time. All calls throw `ERR_CACHE_CLOSED` once the engine that gave them
+ * is closed.
+ */
+export interface SharedCounters {
+  /** Adds a number to each counter. @throws `ERR_OUT_OF_RANGE` unless there are as many numbers as counters. */
+  add(deltas: Float64Array): void
+  /** What they show, as a copy. */
+  read(): Float64Array
+  /** Makes all of them zero. */
+  reset(): void
+}
+
+/**
  * A bounded store of strings and bytes by key, with LRU eviction, TTLs and invalidation fences.
  *
  * Arguments are checked by the layer above. All calls but `close` throw `ERR_CACHE_CLOSED` once it is closed.
@@ -164,6 +178,13 @@ export interface Engine {
    * @throws `ERR_OUT_OF_RANGE` for more than 65 535 names in one cache.
    */
   namespace(name: string): Engine
+  /**
+   * The counters of this name, from 1 to 65 536 of them, which begin at zero. They are those of the whole cache,
+   * whichever of its engines is asked, and live as long as it is open in some thread.
+   *
+   * @throws `ERR_CACHE_OPTIONS_CONFLICT` if the group is in use with another size; `ERR_OUT_OF_RANGE`.
+   */
+  counters(group: string, size: number): SharedCounters
   /** Reads that keep what they decode. */
   near<V>(options: NearOptions, decode: Decode<V>): Near<V>
   stats(): EngineStats

@@ -8,6 +8,7 @@ import {
   type EngineSettings,
   type EngineStats,
   type PurgeSlice,
+  type SharedCounters,
   type Stored,
 } from './engine.js'
 import { type Namespace, noStats, type StoredKey } from './namespace.js'
@@ -260,6 +261,16 @@ export class FallbackEngine implements Engine {
   resetStats(): void {
     const store = this.#store
     ;(this.#namespace.number === 0 ? store : this.#namespace).stats = noStats()
+  }
+
+  counters(group: string, size: number): SharedCounters {
+    this.#store.counters.ensure(group, size)
+    const of = () => this.#store.counters
+    return {
+      add: (deltas) => of().add(group, deltas),
+      read: () => of().read(group),
+      reset: () => of().reset(group),
+    }
   }
 
   close(): void {

@@ -11,6 +11,7 @@ import {
   type EvictionPolicy,
   POLICIES,
   type PurgeSlice,
+  type SharedCounters,
   type Stored,
 } from './engine.js'
 
@@ -235,6 +236,15 @@ export class NativeEngine implements Engine, NearEngine {
 
   namespace(name: string): NativeEngine {
     return new NativeEngine(this.#binding, {}, { root: this, namespace: name })
+  }
+
+  counters(group: string, size: number): SharedCounters {
+    this.#binding.counters(this.#cache, group, size)
+    return {
+      add: (deltas) => this.#binding.addCounters(this.#cache, group, deltas),
+      read: () => this.#binding.readCounters(this.#cache, group),
+      reset: () => this.#binding.resetCounters(this.#cache, group),
+    }
   }
 
   close(): void {

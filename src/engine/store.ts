@@ -1,5 +1,6 @@
 import type { Heap } from 'heap-js'
 import type { LRUCache } from 'lru-cache'
+import { CounterGroups } from './counters.js'
 import {
   type EngineOptions,
   type EngineSettings,
@@ -58,6 +59,7 @@ export class Store {
   readonly versions = new Versions()
   readonly namespaces = new Namespaces()
   readonly leases = new Leases()
+  readonly counters = new CounterGroups()
   readonly now: () => number
   stats = noStats()
   users = 0

@@ -13,7 +13,7 @@ use crate::failure::{Failure, check};
 use crate::near::Report;
 use crate::registry::Open;
 use crate::text::TextBuffer;
-use crate::{bulk, cold, hot, loading, near};
+use crate::{bulk, cold, counters, hot, loading, near};
 
 /// A cache that this environment has open. JavaScript knows it by number: the place, and above it how often
 /// the place has been used, so that a number kept after `close` never means another cache.
@@ -145,7 +145,7 @@ pub(crate) fn install(env: sys::napi_env, exports: sys::napi_value) -> napi::Res
     }));
     // SAFETY: `state` stays valid until the hook has run.
     check(unsafe { sys::napi_add_env_cleanup_hook(env, Some(release), state.cast()) }).map_err(fail)?;
-    let calls = [hot::CALLS, near::CALLS, bulk::CALLS, loading::CALLS, cold::CALLS];
+    let calls = [hot::CALLS, near::CALLS, bulk::CALLS, loading::CALLS, cold::CALLS, counters::CALLS];
     for (name, call) in calls.into_iter().flatten() {
         let text = CString::new(*name).unwrap_or_default();
         let mut function = ptr::null_mut();

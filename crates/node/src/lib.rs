@@ -8,6 +8,7 @@
 mod arguments;
 mod bulk;
 mod cold;
+mod counters;
 mod environment;
 mod failure;
 mod hot;

@@ -68,7 +68,7 @@ impl<const N: usize> Call<'_, N> {
     }
 
     /// The numbers in a `Float64Array`. They are valid until JavaScript runs again.
-    fn numbers(&self, place: usize) -> Result<&[f64], Failure> {
+    pub(crate) fn numbers(&self, place: usize) -> Result<&[f64], Failure> {
         let (mut kind, mut len, mut data) = (-1, 0, ptr::null_mut());
         // SAFETY: `env` and the argument are those of the running callback; what is not asked for may be null.
         let status = unsafe {

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock, Weak};
 use parking_lot::Mutex;
 use sark_cache_core::{Cache, Options, Policy};
 
+use crate::counters::Groups;
 use crate::failure::Failure;
 
 /// The bound of a cache for which none was given.
@@ -31,6 +32,7 @@ fn policy_number(policy: Policy) -> u64 {
 /// An open cache and what it was opened with.
 pub(crate) struct Open {
     pub(crate) cache: Cache,
+    pub(crate) groups: Groups,
     request: Request,
 }
 
@@ -42,7 +44,7 @@ impl Open {
         }
         request.format.get_or_insert(0);
         options.policy = *request.policy.get_or_insert_default();
-        Ok(Self { cache: Cache::new(request.options.clone())?, request })
+        Ok(Self { cache: Cache::new(request.options.clone())?, groups: Groups::default(), request })
     }
 
     /// The options in force, by the names that JavaScript knows them by.
