@@ -11,16 +11,9 @@ import {
   type SharedCounters,
   type Stored,
 } from './engine.js'
+import { holdName, sharedUnder } from './names.js'
 import { type Namespace, noStats, type StoredKey } from './namespace.js'
-import { type Entry, Store } from './store.js'
-
-/** Named stores of this thread, as long as an engine uses them. */
-const named = new Map<string, Store>()
-
-function leave(store: Store, name: string | undefined): void {
-  store.users--
-  if (store.users === 0 && name !== undefined && named.get(name) === store) named.delete(name)
-}
+import { type Entry, STORE_FORMAT, Store } from './store.js'
 
 /** The engines that their root closes with itself, and which of them this is. */
 interface Family {
@@ -29,14 +22,12 @@ interface Family {
 }
 
 /** Lets go of what was opened by an engine that is collected without having been closed. */
-const abandoned = new FinalizationRegistry<{
-  store: Store
-  name: string | undefined
-  family: Family | undefined
-}>(({ store, name, family }) => {
-  family?.views.delete(family.self)
-  leave(store, name)
-})
+const abandoned = new FinalizationRegistry<{ leave: (() => void) | undefined; family: Family | undefined }>(
+  ({ leave, family }) => {
+    family?.views.delete(family.self)
+    leave?.()
+  },
+)
 
 function monotonicMs(): number {
   return Math.floor(performance.now())
@@ -44,7 +35,8 @@ function monotonicMs(): number {
 
 /**
  * The engine in JavaScript, on the `lru-cache` package. It keeps every rule of the native engine but one:
- * engines of one name are one cache within a thread only.
+ * engines of one name are one cache within a thread only. There, all copies of the package whose stores are alike
+ * share it.
  */
 export class FallbackEngine implements Engine {
   readonly kind = 'js'
@@ -57,6 +49,8 @@ export class FallbackEngine implements Engine {
   readonly #views = new Set<WeakRef<FallbackEngine>>()
   /** Where this is listed, if it is a namespace. */
   readonly #family: Family | undefined
+  /** Gives the name back. */
+  #leave: (() => void) | undefined
 
   /** `now` is a monotonic clock in whole ms, for tests. */
   constructor(options: EngineOptions, now = monotonicMs, of?: { root: FallbackEngine; namespace: string }) {
@@ -72,21 +66,22 @@ export class FallbackEngine implements Engine {
       return
     }
     this.#name = options.name
-    const found = this.#name === undefined ? undefined : named.get(this.#name)
+    const name = this.#name
+    const shared = name === undefined ? undefined : sharedUnder(name, 'js', STORE_FORMAT)
+    const found = shared as Store | undefined
     const store = found ?? new Store(options, now)
     this.settings = store.settings
     this.format = store.format
     const contradiction = found && conflict(options, this)
     if (contradiction) throw new CacheError('ERR_CACHE_OPTIONS_CONFLICT', contradiction)
-    if (this.#name !== undefined) named.set(this.#name, store)
     this.#namespace = store.namespaces.root
     this.#enter(store)
   }
 
   #enter(store: Store): void {
-    store.users++
+    if (this.#name !== undefined) this.#leave = holdName(this.#name, 'js', STORE_FORMAT, store)
     this.#open = store
-    abandoned.register(this, { store, name: this.#name, family: this.#family }, this)
+    abandoned.register(this, { leave: this.#leave, family: this.#family }, this)
   }
 
   get #store(): Store {
@@ -281,7 +276,7 @@ export class FallbackEngine implements Engine {
     this.#family?.views.delete(this.#family.self)
     for (const view of this.#views) view.deref()?.close()
     store.leases.release(this)
-    leave(store, this.#name)
+    this.#leave?.()
   }
 }
 

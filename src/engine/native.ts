@@ -1,7 +1,7 @@
 import { CacheError } from '../common/errors.js'
 import { NearCopies, type NearEngine, type NearMemory } from '../near/copies.js'
 import type { Decode, Near, NearOptions } from '../near/near.js'
-import type { Binding } from './binding.js'
+import { ABI, type Binding } from './binding.js'
 import {
   conflict,
   type Engine,
@@ -14,6 +14,7 @@ import {
   type SharedCounters,
   type Stored,
 } from './engine.js'
+import { holdName, sharedUnder } from './names.js'
 
 /** Keys fetched in one crossing while walking over a cache. */
 const BATCH = 256
@@ -32,12 +33,16 @@ interface Family {
 }
 
 /** Closes what was opened by an engine that is collected without having been closed. */
-const abandoned = new FinalizationRegistry<{ binding: Binding; cache: number; family: Family | undefined }>(
-  ({ binding, cache, family }) => {
-    family?.views.delete(family.self)
-    binding.close(cache)
-  },
-)
+const abandoned = new FinalizationRegistry<{
+  binding: Binding
+  cache: number
+  family: Family | undefined
+  leave: (() => void) | undefined
+}>(({ binding, cache, family, leave }) => {
+  family?.views.delete(family.self)
+  binding.close(cache)
+  leave?.()
+})
 
 /** The engine in Rust. All engines of one name, in whatever thread, are one cache. */
 export class NativeEngine implements Engine, NearEngine {
@@ -50,6 +55,8 @@ export class NativeEngine implements Engine, NearEngine {
   readonly #views = new Set<WeakRef<NativeEngine>>()
   /** Where this is listed, if it is a namespace. */
   readonly #family: Family | undefined
+  /** Gives the name back. */
+  readonly #leave: (() => void) | undefined
 
   constructor(binding: Binding, options: EngineOptions, of?: { root: NativeEngine; namespace: string }) {
     if (of !== undefined) {
@@ -59,10 +66,11 @@ export class NativeEngine implements Engine, NearEngine {
       this.format = of.root.format
       this.#family = { views: of.root.#views, self: new WeakRef<NativeEngine>(this) }
       this.#family.views.add(this.#family.self)
-      abandoned.register(this, { binding, cache: this.#cache, family: this.#family }, this)
+      abandoned.register(this, { binding, cache: this.#cache, family: this.#family, leave: undefined }, this)
       return
     }
     const { name, max, maxSize, maxEntrySize, ttl, format } = options
+    if (name !== undefined) sharedUnder(name, 'rust', ABI)
     const policyNumber = options.policy && POLICIES.indexOf(options.policy)
     this.#binding = binding
     // What it has open by this name already, it leaves as it is.
@@ -75,7 +83,13 @@ export class NativeEngine implements Engine, NearEngine {
       binding.close(this.#cache)
       throw new CacheError('ERR_CACHE_OPTIONS_CONFLICT', contradiction)
     }
-    abandoned.register(this, { binding, cache: this.#cache, family: undefined }, this)
+    try {
+      if (name !== undefined) this.#leave = holdName(name, 'rust', ABI, undefined)
+    } catch (error) {
+      binding.close(this.#cache)
+      throw error
+    }
+    abandoned.register(this, { binding, cache: this.#cache, family: undefined, leave: this.#leave }, this)
   }
 
   get(key: string): Stored | undefined {
@@ -254,5 +268,6 @@ export class NativeEngine implements Engine, NearEngine {
     for (const view of this.#views) view.deref()?.close()
     this.#binding.close(this.#cache)
     this.#binding = CLOSED
+    this.#leave?.()
   }
 }

@@ -51,6 +51,12 @@ function textSize(text: string): number {
 /** How an entry leaves by its key. */
 type Removal = 'expirations' | 'invalidations' | 'deletes'
 
+/**
+ * The number of what copies of the package find in each other's stores. It changes whenever a copy of before could not
+ * use a {@link Store} of now, or the other way round.
+ */
+export const STORE_FORMAT = 1
+
 /** What the fallback engines of one name in one thread share: entries, order, deadlines, versions, leases. */
 export class Store {
   readonly settings: EngineSettings
@@ -62,7 +68,6 @@ export class Store {
   readonly counters = new CounterGroups()
   readonly now: () => number
   stats = noStats()
-  users = 0
   readonly #entries: LRUCache<StoredKey, Entry>
   /** Entries by deadline. Those that were replaced or removed stay until they come up or are too many. */
   readonly #deadlines: Heap<Entry>

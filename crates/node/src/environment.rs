@@ -1,6 +1,7 @@
 //! What belongs to one environment: its open caches and its buffers.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::ffi::{CString, c_void};
 use std::ptr;
 use std::sync::Arc;
@@ -11,9 +12,9 @@ use sark_cache_core::Space;
 
 use crate::failure::{Failure, check};
 use crate::near::Report;
-use crate::registry::Open;
+use crate::registry::{self, Name, Open};
 use crate::text::TextBuffer;
-use crate::{bulk, cold, counters, hot, loading, near};
+use crate::{bulk, cold, counters, hot, loading, near, sharing};
 
 /// A cache that this environment has open. JavaScript knows it by number: the place, and above it how often
 /// the place has been used, so that a number kept after `close` never means another cache.
@@ -54,6 +55,8 @@ pub(crate) struct Environment {
     pub(crate) key: RefCell<TextBuffer>,
     /// For the values of calls.
     pub(crate) value: RefCell<TextBuffer>,
+    /// Names that the fallback engine has open in this environment.
+    reserved: RefCell<HashSet<Name>>,
     /// What was read last for a copy.
     pub(crate) report: Arc<Report>,
 }
@@ -127,6 +130,28 @@ impl Environment {
     }
 }
 
+impl Environment {
+    /// Notes that the fallback engine has a name open here.
+    pub(crate) fn reserve(&self, name: Name) {
+        if self.reserved.borrow_mut().insert(name.clone()) {
+            registry::reserve(name);
+        }
+    }
+
+    /// Notes that it has not any more.
+    pub(crate) fn unreserve(&self, name: &Name) {
+        if self.reserved.borrow_mut().remove(name) {
+            registry::unreserve(name);
+        }
+    }
+}
+
+impl Drop for Environment {
+    fn drop(&mut self) {
+        self.reserved.borrow().iter().for_each(registry::unreserve);
+    }
+}
+
 /// Frees the state of an environment that ends.
 unsafe extern "C" fn release(data: *mut c_void) {
     // SAFETY: `install` made the pointer from a box and gave it to this hook alone, and Node runs the hook
@@ -141,11 +166,13 @@ pub(crate) fn install(env: sys::napi_env, exports: sys::napi_value) -> napi::Res
         places: RefCell::default(),
         key: RefCell::new(TextBuffer::new()),
         value: RefCell::new(TextBuffer::new()),
+        reserved: RefCell::default(),
         report: Arc::default(),
     }));
     // SAFETY: `state` stays valid until the hook has run.
     check(unsafe { sys::napi_add_env_cleanup_hook(env, Some(release), state.cast()) }).map_err(fail)?;
-    let calls = [hot::CALLS, near::CALLS, bulk::CALLS, loading::CALLS, cold::CALLS, counters::CALLS];
+    let calls =
+        [hot::CALLS, near::CALLS, bulk::CALLS, loading::CALLS, cold::CALLS, counters::CALLS, sharing::CALLS];
     for (name, call) in calls.into_iter().flatten() {
         let text = CString::new(*name).unwrap_or_default();
         let mut function = ptr::null_mut();
