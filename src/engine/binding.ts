@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { CacheError } from '../common/errors.js'
-import type { EngineSettings, EngineStats, Stored } from './engine.js'
+import type { EngineKind, EngineSettings, EngineStats, Stored } from './engine.js'
+import { PACKAGE_FOLDER, watchNames } from './names.js'
 import { assertWhole, binariesFor } from './whole.js'
 
 /** The ABI of the native binary that this code was written for. */
@@ -24,6 +25,11 @@ export interface Binding {
     updateAgeOnGet: number | undefined,
     isTold: number | undefined,
   ): number
+  namespace(cache: number, name: string): number
+  counters(cache: number, group: string, size: number): void
+  addCounters(cache: number, group: string, deltas: Float64Array): void
+  readCounters(cache: number, group: string): Float64Array
+  resetCounters(cache: number, group: string): void
   close(cache: number): boolean
   options(cache: number): Omit<EngineSettings, 'policy' | 'updateAgeOnGet'> & {
     serializer: number
@@ -77,6 +83,11 @@ export interface Binding {
   getStale(cache: number, key: string): [Stored, number] | undefined
   isDue(cache: number, key: string, part: number): boolean
   invalidateTag(cache: number, tag: string): void
+  peers(): (string | number | boolean)[]
+  introduce(folder: string): void
+  heldElsewhere(name: string, fallback: number): [engine: EngineKind, folder: string] | undefined
+  reserve(name: string): void
+  unreserve(name: string): void
   stats(cache: number): EngineStats
   resetStats(cache: number): void
 }
@@ -112,10 +123,41 @@ function unavailable(message: string, cause: unknown): CacheError {
 
 let loaded: Loaded | undefined
 
+/** The addons of the process, in the order in which they were loaded. */
+function peersOf(binding: Binding): { path: string; abi: number; isOwn: boolean }[] {
+  const list = binding.peers()
+  return Array.from({ length: list.length / 3 }, (_, at) => ({
+    path: list[3 * at] as string,
+    abi: list[3 * at + 1] as number,
+    isOwn: list[3 * at + 2] as boolean,
+  }))
+}
+
+/**
+ * The addon that all copies of the package with this ABI use: of those that are in the process, the one that was
+ * loaded first, in whatever thread. So they have their caches in common. Where it cannot be loaded here, this
+ * copy has caches of its own, and refuses names that the other has open.
+ */
+function shared(own: Loaded): Loaded {
+  if (own.binding === undefined) return own
+  const first = peersOf(own.binding).find((peer) => peer.abi === ABI)
+  let chosen = own
+  if (first !== undefined && !first.isOwn) {
+    const found = load(first.path)
+    // Another file may lie there by now.
+    const isIt =
+      found.binding && peersOf(found.binding).some((peer) => peer.isOwn && peer.path === first.path)
+    if (isIt) chosen = found
+  }
+  chosen.binding?.introduce(PACKAGE_FOLDER)
+  if (chosen.binding !== undefined) watchNames(chosen.binding)
+  return chosen
+}
+
 /** The addon, or why there is none. It is looked for once in each thread. */
 export function binding(): Loaded {
   // The loader that @napi-rs/cli writes beside the binaries; it knows the platforms and their packages.
-  loaded ??= load(path.join(__dirname, '../../native/binding.js'))
+  loaded ??= shared(load(path.join(PACKAGE_FOLDER, 'native/binding.js')))
   return loaded
 }
 

@@ -103,6 +103,20 @@ export interface PurgeSlice {
 }
 
 /**
+ * Counters that all threads of a cache share, for what is counted above the engine. They take a lock: count on your
+ * own, and add what came together from time to time. All calls throw `ERR_CACHE_CLOSED` once the engine that gave them
+ * is closed.
+ */
+export interface SharedCounters {
+  /** Adds a number to each counter. @throws `ERR_OUT_OF_RANGE` unless there are as many numbers as counters. */
+  add(deltas: Float64Array): void
+  /** What they show, as a copy. */
+  read(): Float64Array
+  /** Makes all of them zero. */
+  reset(): void
+}
+
+/**
  * A bounded store of strings and bytes by key, with LRU eviction, TTLs and invalidation fences.
  *
  * Arguments are checked by the layer above. All calls but `close` throw `ERR_CACHE_CLOSED` once it is closed.
@@ -180,6 +194,29 @@ export interface Engine {
   /** Whether no more than this part of its TTL, from 0 to 1, is left to the value under `key`. */
   isDue(key: string, part: number): boolean
   invalidateTag(tag: string): void
+  /**
+   * The namespace `name` of the cache: an engine for keys that are apart from those of the root and of every other
+   * namespace. All engines of one name, in all that share the cache, are the same namespace. Namespaces are flat:
+   * those of a namespace are those of its cache.
+   *
+   * Its `keys`, `size`, `bytes`, `leases`, `stats` and `resetStats` speak of the namespace alone; those of the root of
+   * the whole cache, but for `keys`, which are the root's own. Its `clear` takes as long with many entries as with few:
+   * what it removes is counted out at once, while the root's `size` and `bytes` count it until it is overwritten,
+   * evicted or expires. Tags, `invalidateTag`, `fence`, `purge`, `counters` and the bounds are those of the
+   * whole cache. An entry of a namespace is charged four bytes more.
+   *
+   * `close` closes this engine alone; it is closed with the one that it was made from, too.
+   *
+   * @throws `ERR_OUT_OF_RANGE` for more than 65 535 names in one cache.
+   */
+  namespace(name: string): Engine
+  /**
+   * The counters of this name, from 1 to 65 536 of them, which begin at zero. They are those of the whole cache,
+   * whichever of its engines is asked, and live as long as it is open in some thread.
+   *
+   * @throws `ERR_CACHE_OPTIONS_CONFLICT` if the group is in use with another size; `ERR_OUT_OF_RANGE`.
+   */
+  counters(group: string, size: number): SharedCounters
   /** Reads that keep what they decode. */
   near<V>(options: NearOptions, decode: Decode<V>): Near<V>
   stats(): EngineStats

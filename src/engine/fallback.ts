@@ -9,22 +9,26 @@ import {
   type EngineSettings,
   type EngineStats,
   type PurgeSlice,
+  type SharedCounters,
   type Stored,
 } from './engine.js'
-import { type Entry, noStats, Store } from './store.js'
+import { holdName, sharedUnder } from './names.js'
+import { type Namespace, noStats, type StoredKey } from './namespace.js'
+import { type Entry, STORE_FORMAT, Store } from './store.js'
 
-/** Named stores of this thread, as long as an engine uses them. */
-const named = new Map<string, Store>()
-
-function leave(store: Store, name: string | undefined): void {
-  store.users--
-  if (store.users === 0 && name !== undefined && named.get(name) === store) named.delete(name)
+/** The engines that their root closes with itself, and which of them this is. */
+interface Family {
+  readonly views: Set<WeakRef<FallbackEngine>>
+  readonly self: WeakRef<FallbackEngine>
 }
 
 /** Lets go of what was opened by an engine that is collected without having been closed. */
-const abandoned = new FinalizationRegistry<{ store: Store; name: string | undefined }>(({ store, name }) => {
-  leave(store, name)
-})
+const abandoned = new FinalizationRegistry<{ leave: (() => void) | undefined; family: Family | undefined }>(
+  ({ leave, family }) => {
+    family?.views.delete(family.self)
+    leave?.()
+  },
+)
 
 function monotonicMs(): number {
   return Math.floor(performance.now())
@@ -32,7 +36,8 @@ function monotonicMs(): number {
 
 /**
  * The engine in JavaScript, on the `lru-cache` package. It keeps every rule of the native engine but one:
- * engines of one name are one cache within a thread only.
+ * engines of one name are one cache within a thread only. There, all copies of the package whose stores are alike
+ * share it.
  */
 export class FallbackEngine implements Engine {
   readonly kind = 'js'
@@ -40,23 +45,51 @@ export class FallbackEngine implements Engine {
   readonly format: number
   readonly #name: string | undefined
   #open: Store | undefined
+  readonly #namespace: Namespace
+  /** The namespaces that were made from this engine and are open. */
+  readonly #views = new Set<WeakRef<FallbackEngine>>()
+  /** Where this is listed, if it is a namespace. */
+  readonly #family: Family | undefined
+  /** Gives the name back. */
+  #leave: (() => void) | undefined
 
   /** `now` is a monotonic clock in whole ms, for tests. */
-  constructor(options: EngineOptions, now = options.clock ? reader(options.clock) : monotonicMs) {
+  constructor(
+    options: EngineOptions,
+    now = options.clock ? reader(options.clock) : monotonicMs,
+    of?: { root: FallbackEngine; namespace: string },
+  ) {
+    if (of !== undefined) {
+      const store = of.root.#store
+      this.#name = of.root.#name
+      this.#namespace = store.namespaces.of(of.namespace)
+      this.settings = store.settings
+      this.format = store.format
+      this.#family = { views: of.root.#views, self: new WeakRef<FallbackEngine>(this) }
+      this.#family.views.add(this.#family.self)
+      this.#enter(store)
+      return
+    }
     checkPrivate(options)
     // Before anything is open: a clock may throw.
     now()
     this.#name = options.name
-    const found = this.#name === undefined ? undefined : named.get(this.#name)
+    const name = this.#name
+    const shared = name === undefined ? undefined : sharedUnder(name, 'js', STORE_FORMAT)
+    const found = shared as Store | undefined
     const store = found ?? new Store(options, now)
     this.settings = store.settings
     this.format = store.format
     const contradiction = found && conflict(options, this)
     if (contradiction) throw new CacheError('ERR_CACHE_OPTIONS_CONFLICT', contradiction)
-    if (this.#name !== undefined) named.set(this.#name, store)
-    store.users++
+    this.#namespace = store.namespaces.root
+    this.#enter(store)
+  }
+
+  #enter(store: Store): void {
+    if (this.#name !== undefined) this.#leave = holdName(this.#name, 'js', STORE_FORMAT, store)
     this.#open = store
-    abandoned.register(this, { store, name: this.#name }, this)
+    abandoned.register(this, { leave: this.#leave, family: this.#family }, this)
   }
 
   get #store(): Store {
@@ -64,12 +97,21 @@ export class FallbackEngine implements Engine {
     return this.#open
   }
 
+  /** `key` as the store knows it. */
+  #at(key: string): StoredKey {
+    return this.#namespace.at(key)
+  }
+
+  namespace(name: string): FallbackEngine {
+    return new FallbackEngine({}, undefined, { root: this, namespace: name })
+  }
+
   get(key: string): Stored | undefined {
-    return out(this.#store.use(key))
+    return out(this.use(key))
   }
 
   peek(key: string): Stored | undefined {
-    return out(this.#store.find(key))
+    return out(this.find(key))
   }
 
   near<V>(options: NearOptions, decode: Decode<V>): Near<V> {
@@ -78,24 +120,24 @@ export class FallbackEngine implements Engine {
 
   /** The entry that `get` reads, counted and used as by it. */
   use(key: string): Entry | undefined {
-    return this.#store.use(key)
+    return this.#store.use(this.#namespace, key)
   }
 
   /** The entry that `peek` reads. */
   find(key: string): Entry | undefined {
-    return this.#store.find(key)
+    return this.#store.find(this.#at(key))
   }
 
   countNearHit(): void {
-    this.#store.stats.nearHits++
+    this.#store.count('nearHits', this.#namespace)
   }
 
   take(key: string): Stored | undefined {
-    return out(this.#store.remove(key))
+    return out(this.#store.remove(this.#at(key)))
   }
 
   has(key: string): boolean {
-    return this.#store.find(key) !== undefined
+    return this.find(key) !== undefined
   }
 
   set(
@@ -106,27 +148,27 @@ export class FallbackEngine implements Engine {
     tags?: readonly string[],
     grace?: number,
   ): number {
-    return this.#store.set(key, value, ttl, fence, tags, grace)
+    return this.#store.set(this.#namespace, key, value, ttl, fence, tags, grace)
   }
 
   setIfAbsent(key: string, value: Stored, ttl?: number, tags?: readonly string[], grace?: number): number {
-    return this.#store.setIfAbsent(key, value, ttl, tags, grace)
+    return this.#store.setIfAbsent(this.#namespace, key, value, ttl, tags, grace)
   }
 
   touch(key: string, ttl?: number): boolean {
-    return this.#store.touch(key, ttl)
+    return this.#store.touch(this.#at(key), ttl)
   }
 
   increment(key: string, by: number, ttl?: number): number {
-    return this.#store.increment(key, by, ttl)
+    return this.#store.increment(this.#namespace, key, by, ttl)
   }
 
   delete(key: string): boolean {
-    return this.#store.remove(key) !== undefined
+    return this.#store.remove(this.#at(key)) !== undefined
   }
 
   remainingTtl(key: string): number {
-    const entry = this.#store.find(key)
+    const entry = this.find(key)
     return entry === undefined ? 0 : entry.freshUntil - this.#store.now()
   }
 
@@ -154,9 +196,9 @@ export class FallbackEngine implements Engine {
   }
 
   *keys(): Generator<string, void, undefined> {
-    for (const { key } of this.#store.all()) {
+    for (const { bareKey } of this.#store.all(this.#namespace)) {
       // It may have gone since.
-      if (this.has(key)) yield key
+      if (this.has(bareKey)) yield bareKey
     }
   }
 
@@ -165,15 +207,19 @@ export class FallbackEngine implements Engine {
   }
 
   clear(): void {
-    this.#store.clear()
+    const store = this.#store
+    if (this.#namespace.number === 0) store.clear()
+    else store.clearNamespace(this.#namespace)
   }
 
   size(): number {
-    return this.#store.size
+    const store = this.#store
+    return this.#namespace.number === 0 ? store.size : this.#namespace.entries
   }
 
   bytes(): number {
-    return this.#store.bytes
+    const store = this.#store
+    return this.#namespace.number === 0 ? store.bytes : this.#namespace.bytes
   }
 
   fence(): number {
@@ -181,7 +227,7 @@ export class FallbackEngine implements Engine {
   }
 
   permits(key: string, fence: number, tags?: readonly string[]): boolean {
-    return this.#store.permits(fence, key, tags)
+    return this.#store.permits(fence, this.#namespace, key, tags)
   }
 
   claim(key: string, timeout: number, tags?: readonly string[]): [number, number] | undefined {
@@ -190,29 +236,31 @@ export class FallbackEngine implements Engine {
     const fence = store.versions.now
     // A caller must not wait for a load that a change of its own tags has overtaken.
     const isCurrent = (held: number, heldTags: readonly string[] | undefined) =>
-      store.permits(held, key, heldTags) && store.versions.tagsUnchanged(held, tags)
-    const claim = { key, owner: this, now, ends: now + timeout, tags, fence }
+      store.permits(held, this.#namespace, key, heldTags) && store.versions.tagsUnchanged(held, tags)
+    const claim = { key: this.#at(key), owner: this, now, ends: now + timeout, tags, fence }
     const lease = store.leases.claim(claim, isCurrent)
     return lease === undefined ? undefined : [lease, fence]
   }
 
   settle(key: string, lease: number): boolean {
-    return this.#store.leases.settle(key, lease)
+    return this.#store.leases.settle(this.#at(key), lease)
   }
 
   leases(): number {
-    return this.#store.leases.underWay(this.#store.now())
+    const { leases, now } = this.#store
+    const isOne = this.#namespace.number === 0 ? () => true : (key: string) => this.#namespace.has(key)
+    return leases.underWay(now(), isOne)
   }
 
   getStale(key: string): [Stored, number] | undefined {
-    const entry = this.#store.kept(key)
+    const entry = this.#store.kept(this.#at(key))
     if (entry === undefined) return undefined
     const late = this.#store.now() - entry.freshUntil
     return [out(entry) as Stored, late < 0 ? 0 : Math.max(1, late)]
   }
 
   isDue(key: string, part: number): boolean {
-    const entry = this.#store.find(key)
+    const entry = this.find(key)
     if (entry === undefined || entry.freshUntil === Infinity || entry.ttl === Infinity) return false
     return entry.freshUntil - this.#store.now() <= entry.ttl * part
   }
@@ -222,11 +270,23 @@ export class FallbackEngine implements Engine {
   }
 
   stats(): EngineStats {
-    return { ...this.#store.stats }
+    const store = this.#store
+    return { ...(this.#namespace.number === 0 ? store : this.#namespace).stats }
   }
 
   resetStats(): void {
-    this.#store.stats = noStats()
+    const store = this.#store
+    ;(this.#namespace.number === 0 ? store : this.#namespace).stats = noStats()
+  }
+
+  counters(group: string, size: number): SharedCounters {
+    this.#store.counters.ensure(group, size)
+    const of = () => this.#store.counters
+    return {
+      add: (deltas) => of().add(group, deltas),
+      read: () => of().read(group),
+      reset: () => of().reset(group),
+    }
   }
 
   close(): void {
@@ -234,8 +294,10 @@ export class FallbackEngine implements Engine {
     if (store === undefined) return
     this.#open = undefined
     abandoned.unregister(this)
+    this.#family?.views.delete(this.#family.self)
+    for (const view of this.#views) view.deref()?.close()
     store.leases.release(this)
-    leave(store, this.#name)
+    this.#leave?.()
   }
 }
 

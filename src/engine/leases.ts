@@ -64,10 +64,10 @@ export class Leases {
     for (const [key, lease] of this.#leases) if (lease.owner === owner) this.#leases.delete(key)
   }
 
-  /** How many have not ended by `now`. */
-  underWay(now: number): number {
+  /** How many have not ended by `now`, of keys for which `isOne` is true. */
+  underWay(now: number, isOne: (key: string) => boolean): number {
     let count = 0
-    for (const lease of this.#leases.values()) if (now < lease.ends) count++
+    for (const [key, lease] of this.#leases) if (now < lease.ends && isOne(key)) count++
     return count
   }
 }

@@ -5,10 +5,13 @@ import { checkText } from '../common/validate.js'
 export const DEFAULT_MAX = 10_000
 
 /** The most tags of one entry. */
-export const MAX_TAGS = 8
+export const MAX_TAGS = 128
 
 /** The bytes charged for an entry beyond its key and value, the same as in the native engine. */
 export const ENTRY_OVERHEAD = 96
+
+/** The most namespaces of one cache, as in the native engine. */
+export const MAX_NAMESPACES = 65_535
 
 /** The longest grace in ms, as in the native engine. */
 export const MAX_GRACE = 2 ** 32 - 1

@@ -1,7 +1,7 @@
 import { CacheError } from '../common/errors.js'
 import { NearCopies, type NearEngine, type NearMemory } from '../near/copies.js'
 import type { Decode, Near, NearOptions } from '../near/near.js'
-import type { Binding } from './binding.js'
+import { ABI, type Binding } from './binding.js'
 import { checkPrivate, reader } from './clock.js'
 import {
   conflict,
@@ -12,8 +12,10 @@ import {
   type EvictionPolicy,
   POLICIES,
   type PurgeSlice,
+  type SharedCounters,
   type Stored,
 } from './engine.js'
+import { holdName, sharedUnder } from './names.js'
 import { notANumber, notFinite } from './number.js'
 
 /** Keys fetched in one crossing while walking over a cache. */
@@ -39,9 +41,22 @@ function telling(binding: Binding, now: () => number): Binding {
   return told as unknown as Binding
 }
 
+/** An engine that its root closes with itself, unless it is collected before. */
+interface Family {
+  readonly views: Set<WeakRef<NativeEngine>>
+  readonly self: WeakRef<NativeEngine>
+}
+
 /** Closes what was opened by an engine that is collected without having been closed. */
-const abandoned = new FinalizationRegistry<{ binding: Binding; cache: number }>(({ binding, cache }) => {
+const abandoned = new FinalizationRegistry<{
+  binding: Binding
+  cache: number
+  family: Family | undefined
+  leave: (() => void) | undefined
+}>(({ binding, cache, family, leave }) => {
+  family?.views.delete(family.self)
   binding.close(cache)
+  leave?.()
 })
 
 /** The engine in Rust. All engines of one name, in whatever thread, are one cache. */
@@ -53,10 +68,28 @@ export class NativeEngine implements Engine, NearEngine {
   readonly #cache: number
   /** Whether the time is not that of the system, which is all that the memory for copies tells. */
   readonly #isTold: boolean
+  /** The namespaces that were made from this engine and are open. */
+  readonly #views = new Set<WeakRef<NativeEngine>>()
+  /** Where this is listed, if it is a namespace. */
+  readonly #family: Family | undefined
+  /** Gives the name back. */
+  readonly #leave: (() => void) | undefined
 
-  constructor(binding: Binding, options: EngineOptions) {
+  constructor(binding: Binding, options: EngineOptions, of?: { root: NativeEngine; namespace: string }) {
+    if (of !== undefined) {
+      this.#binding = binding
+      this.#cache = binding.namespace(of.root.#cache, of.namespace)
+      this.#isTold = of.root.#isTold
+      this.settings = of.root.settings
+      this.format = of.root.format
+      this.#family = { views: of.root.#views, self: new WeakRef<NativeEngine>(this) }
+      this.#family.views.add(this.#family.self)
+      abandoned.register(this, { binding, cache: this.#cache, family: this.#family, leave: undefined }, this)
+      return
+    }
     checkPrivate(options)
     const { name, max, maxSize, maxEntrySize, ttl, format, clock } = options
+    if (name !== undefined) sharedUnder(name, 'rust', ABI)
     const policyNumber = options.policy && POLICIES.indexOf(options.policy)
     const now = clock && reader(clock)
     // Before anything is open: a clock may throw.
@@ -78,7 +111,13 @@ export class NativeEngine implements Engine, NearEngine {
       binding.close(this.#cache)
       throw new CacheError('ERR_CACHE_OPTIONS_CONFLICT', contradiction)
     }
-    abandoned.register(this, { binding, cache: this.#cache }, this)
+    try {
+      if (name !== undefined) this.#leave = holdName(name, 'rust', ABI, undefined)
+    } catch (error) {
+      binding.close(this.#cache)
+      throw error
+    }
+    abandoned.register(this, { binding, cache: this.#cache, family: undefined, leave: this.#leave }, this)
   }
 
   get(key: string): Stored | undefined {
@@ -255,10 +294,26 @@ export class NativeEngine implements Engine, NearEngine {
     this.#binding.resetStats(this.#cache)
   }
 
+  namespace(name: string): NativeEngine {
+    return new NativeEngine(this.#binding, {}, { root: this, namespace: name })
+  }
+
+  counters(group: string, size: number): SharedCounters {
+    this.#binding.counters(this.#cache, group, size)
+    return {
+      add: (deltas) => this.#binding.addCounters(this.#cache, group, deltas),
+      read: () => this.#binding.readCounters(this.#cache, group),
+      reset: () => this.#binding.resetCounters(this.#cache, group),
+    }
+  }
+
   close(): void {
     if (this.#binding === CLOSED) return
     abandoned.unregister(this)
+    this.#family?.views.delete(this.#family.self)
+    for (const view of this.#views) view.deref()?.close()
     this.#binding.close(this.#cache)
     this.#binding = CLOSED
+    this.#leave?.()
   }
 }

@@ -1,5 +1,6 @@
 import type { Heap } from 'heap-js'
 import type { LRUCache } from 'lru-cache'
+import { CounterGroups } from './counters.js'
 import {
   type EngineOptions,
   type EngineSettings,
@@ -10,14 +11,21 @@ import {
 } from './engine.js'
 import { Leases } from './leases.js'
 import { DEFAULT_MAX, ENTRY_OVERHEAD, MAX_GRACE } from './limits.js'
+import { type Namespace, Namespaces, noStats, type StoredKey } from './namespace.js'
 import { notANumber, notFinite, parseNumber } from './number.js'
 import { Versions } from './versions.js'
 
 /** The largest `max` for which the `lru-cache` package may set memory aside. */
 const PREALLOCATED = 2 ** 20
 
+/** Tags from which on the native engine writes their number into a word of its own. */
+const MORE_TAGS = 15
+
 export interface Entry {
-  readonly key: string
+  readonly key: StoredKey
+  readonly namespace: Namespace
+  /** The key within its namespace. */
+  readonly bareKey: string
   readonly value: Stored
   readonly size: number
   /** The ms of the clock from which on the entry is stale; `Infinity` for one that does not expire. */
@@ -52,22 +60,14 @@ function textSize(text: string): number {
   return WIDE.test(text) ? text.length * 2 : text.length
 }
 
-export function noStats(): EngineStats {
-  return {
-    hits: 0,
-    nearHits: 0,
-    misses: 0,
-    sets: 0,
-    deletes: 0,
-    cleared: 0,
-    evictionsByMax: 0,
-    evictionsByMaxSize: 0,
-    expirations: 0,
-    invalidations: 0,
-    rejections: 0,
-    fenced: 0,
-  }
-}
+/** How an entry leaves by its key. */
+type Removal = 'expirations' | 'invalidations' | 'deletes'
+
+/**
+ * The number of what copies of the package find in each other's stores. It changes whenever a copy of before could not
+ * use a {@link Store} of now, or the other way round.
+ */
+export const STORE_FORMAT = 1
 
 /** What the fallback engines of one name in one thread share: entries, order, deadlines, versions, leases. */
 export class Store {
@@ -75,13 +75,16 @@ export class Store {
   /** How the wrapper encodes values. */
   readonly format: number
   readonly versions: Versions
+  readonly namespaces = new Namespaces()
   readonly leases = new Leases()
+  readonly counters = new CounterGroups()
   readonly now: () => number
   stats = noStats()
-  users = 0
-  readonly #entries: LRUCache<string, Entry>
+  readonly #entries: LRUCache<StoredKey, Entry>
   /** Deadlines. Those of what was replaced, removed or put off stay until they come up or are too many. */
   readonly #deadlines: Heap<Due>
+  /** Entries that were counted out when their namespace was cleared, and are still here. */
+  #leftovers = 0
   /** Why the next eviction happens. */
   #evictingFor: 'evictionsByMax' | 'evictionsByMaxSize' = 'evictionsByMaxSize'
 
@@ -103,13 +106,20 @@ export class Store {
     const { Heap } = require('heap-js') as typeof import('heap-js')
     const { LRUCache } = require('lru-cache') as typeof import('lru-cache')
     this.#deadlines = new Heap<Due>((a, b) => a.at - b.at)
-    this.#entries = new LRUCache<string, Entry>({
+    this.#entries = new LRUCache<StoredKey, Entry>({
       // The package sets aside memory for `max` entries; a large one is kept by `#makeRoom` alone.
       max: this.settings.max <= PREALLOCATED ? this.settings.max : 0,
       // With no bound of its own the package would not count bytes.
       maxSize: maxSize ?? Number.MAX_SAFE_INTEGER,
       dispose: (entry, key, reason) => {
-        if (reason === 'evict') this.stats[this.#evictingFor]++
+        if (reason === 'evict') this.#count(this.#evictingFor, entry)
+        const { namespace } = entry
+        if (this.#isCleared(entry)) {
+          this.#leftovers--
+        } else if (namespace.number !== 0) {
+          namespace.entries--
+          namespace.bytes -= entry.size
+        }
         // A value older than the one that goes must not come after it.
         if (reason !== 'set') this.versions.remember(key, entry.written)
       },
@@ -124,6 +134,22 @@ export class Store {
     return this.#entries.calculatedSize
   }
 
+  /** Counts what happened to an entry, unless it was counted when its namespace was cleared. */
+  #count(event: 'evictionsByMax' | 'evictionsByMaxSize' | Removal, entry: Entry): void {
+    if (this.#isCleared(entry)) return
+    this.count(event, entry.namespace)
+  }
+
+  /** Counts an event of a namespace. */
+  count(event: keyof EngineStats, namespace: Namespace): void {
+    this.stats[event]++
+    if (namespace.number !== 0) namespace.count(event)
+  }
+
+  #isCleared(entry: Entry): boolean {
+    return !entry.namespace.holds(entry.written)
+  }
+
   #isInvalidated(entry: Entry): boolean {
     if (!this.versions.tagsUnchanged(entry.fence, entry.tags)) return true
     // The next read asks again only after another invalidation.
@@ -132,41 +158,40 @@ export class Store {
   }
 
   #isReadable(entry: Entry): boolean {
-    return entry.freshUntil > this.now() && !this.#isInvalidated(entry)
+    return entry.freshUntil > this.now() && !this.#isInvalidated(entry) && !this.#isCleared(entry)
   }
 
   /** What the removal of an entry by its key counts as. */
-  #removal(entry: Entry): 'expirations' | 'invalidations' | 'deletes' {
+  #removal(entry: Entry): Removal {
     if (entry.freshUntil <= this.now()) return 'expirations'
     return this.#isInvalidated(entry) ? 'invalidations' : 'deletes'
   }
 
   /** The entry under `key`, stale or not; one that can not be read any more is removed. */
-  kept(key: string): Entry | undefined {
+  kept(key: StoredKey): Entry | undefined {
     const entry = this.#entries.peek(key)
     if (entry === undefined) return undefined
     const isExpired = entry.deadline <= this.now()
-    if (!isExpired && !this.#isInvalidated(entry)) return entry
+    if (!isExpired && !this.#isInvalidated(entry) && !this.#isCleared(entry)) return entry
     this.#entries.delete(key)
-    this.stats[isExpired ? 'expirations' : 'invalidations']++
+    this.#count(isExpired ? 'expirations' : 'invalidations', entry)
     return undefined
   }
 
   /** The readable entry under `key`. */
-  find(key: string): Entry | undefined {
+  find(key: StoredKey): Entry | undefined {
     const entry = this.kept(key)
     return entry !== undefined && entry.freshUntil > this.now() ? entry : undefined
   }
 
-  use(key: string): Entry | undefined {
+  use(namespace: Namespace, bareKey: string): Entry | undefined {
+    const key = namespace.at(bareKey)
     const entry = this.find(key)
-    if (entry === undefined) {
-      this.stats.misses++
-    } else {
+    if (entry !== undefined) {
       this.#entries.get(key)
-      this.stats.hits++
       if (this.settings.updateAgeOnGet) this.#slide(entry)
     }
+    this.count(entry === undefined ? 'misses' : 'hits', namespace)
     return entry
   }
 
@@ -180,7 +205,7 @@ export class Store {
     entry.deadline = freshUntil + entry.grace
   }
 
-  touch(key: string, ttl: number | undefined): boolean {
+  touch(key: StoredKey, ttl: number | undefined): boolean {
     if (ttl === 0) return this.remove(key) !== undefined
     const entry = this.find(key)
     if (entry === undefined) return false
@@ -195,33 +220,35 @@ export class Store {
   }
 
   setIfAbsent(
-    key: string,
+    namespace: Namespace,
+    bareKey: string,
     value: Stored,
     ttl: number | undefined,
     tags: readonly string[] | undefined,
     grace: number | undefined,
   ): number {
-    if (this.find(key) !== undefined) return Outcome.Present
-    return this.set(key, value, ttl, undefined, tags, grace)
+    if (this.find(namespace.at(bareKey)) !== undefined) return Outcome.Present
+    return this.set(namespace, bareKey, value, ttl, undefined, tags, grace)
   }
 
-  increment(key: string, by: number, ttl: number | undefined): number {
-    if (!Number.isFinite(by)) throw notFinite(key)
+  increment(namespace: Namespace, bareKey: string, by: number, ttl: number | undefined): number {
+    if (!Number.isFinite(by)) throw notFinite(bareKey)
+    const key = namespace.at(bareKey)
     const old = this.find(key)
     if (old === undefined) {
-      this.set(key, JSON.stringify(by), ttl, undefined, undefined, undefined)
+      this.set(namespace, bareKey, JSON.stringify(by), ttl, undefined, undefined, undefined)
       return by
     }
     const number = parseNumber(old.value)
-    if (number === undefined) throw notANumber(key)
+    if (number === undefined) throw notANumber(bareKey)
     const sum = number + by
-    if (!Number.isFinite(sum)) throw notFinite(key)
+    if (!Number.isFinite(sum)) throw notFinite(bareKey)
     const value = JSON.stringify(sum)
     const size = old.size - textSize(old.value as string) + textSize(value)
     const { maxEntrySize, maxSize } = this.settings
     if (size > Math.min(maxEntrySize, maxSize)) {
       this.remove(key)
-      this.stats.rejections++
+      this.count('rejections', namespace)
       return sum
     }
     const sequence = this.versions.write()
@@ -237,45 +264,51 @@ export class Store {
     return sum
   }
 
-  remove(key: string): Entry | undefined {
+  remove(key: StoredKey): Entry | undefined {
     this.versions.removeKey(key)
     const entry = this.#entries.peek(key)
     if (entry === undefined) return undefined
     const removal = this.#removal(entry)
     this.#entries.delete(key)
-    this.stats[removal]++
-    return removal === 'deletes' ? entry : undefined
+    this.#count(removal, entry)
+    return removal === 'deletes' && !this.#isCleared(entry) ? entry : undefined
   }
 
   set(
-    key: string,
+    namespace: Namespace,
+    bareKey: string,
     value: Stored,
     ttl: number | undefined,
     fence: number | undefined,
     tags: readonly string[] | undefined,
     grace: number | undefined,
   ): number {
-    if (fence !== undefined && !this.permits(fence, key, tags)) {
-      this.stats.fenced++
+    const key = namespace.at(bareKey)
+    if (fence !== undefined && !this.permits(fence, namespace, bareKey, tags)) {
+      this.count('fenced', namespace)
       return Outcome.Fenced
     }
     const { maxSize, maxEntrySize } = this.settings
     const life = ttl ?? this.settings.ttl
     const valueSize = typeof value === 'string' ? textSize(value) : value.byteLength
     const kept = life === Infinity || grace === undefined ? 0 : Math.min(Math.floor(grace), MAX_GRACE)
-    const words = (tags?.length ? tags.length + 1 : 0) + (kept === 0 ? 0 : 1)
-    const size = textSize(key) + valueSize + 4 * words + ENTRY_OVERHEAD
+    const count = tags?.length ?? 0
+    const more = Math.max(count >= MORE_TAGS ? 1 : 0, namespace.words)
+    const words = more + (count > 0 ? count + 1 : 0) + (kept === 0 ? 0 : 1)
+    const size = textSize(bareKey) + valueSize + 4 * words + ENTRY_OVERHEAD
     const fits = size <= Math.min(maxEntrySize, maxSize)
     if (life === 0 || !fits) {
       this.remove(key)
       if (life === 0) return Outcome.Expired
-      this.stats.rejections++
+      this.count('rejections', namespace)
       return Outcome.TooLarge
     }
     const sequence = this.versions.write()
     const freshUntil = this.now() + Math.ceil(life)
     this.#store({
       key,
+      namespace,
+      bareKey,
       value: typeof value === 'string' ? value : new Uint8Array(value),
       size,
       freshUntil,
@@ -294,10 +327,15 @@ export class Store {
   #store(entry: Entry): void {
     const { key, size } = entry
     const old = this.#entries.peek(key)
-    if (old !== undefined && old.freshUntil <= this.now()) this.stats.expirations++
+    if (old !== undefined && old.freshUntil <= this.now()) this.#count('expirations', old)
     this.#makeRoom(old, size, this.settings.max, this.settings.maxSize)
     this.#entries.set(key, entry, { size })
-    this.stats.sets++
+    const { namespace } = entry
+    if (namespace.number !== 0) {
+      namespace.entries++
+      namespace.bytes += size
+    }
+    this.count('sets', namespace)
     this.#schedule(entry)
   }
 
@@ -313,8 +351,16 @@ export class Store {
   }
 
   /** Whether a load begun at `fence` may still be shared and stored. */
-  permits(fence: number, key: string, tags: readonly string[] | undefined): boolean {
-    return this.versions.permits(fence, key, this.#entries.peek(key)?.written, tags)
+  permits(
+    fence: number,
+    namespace: Namespace,
+    bareKey: string,
+    tags: readonly string[] | undefined,
+  ): boolean {
+    const key = namespace.at(bareKey)
+    return (
+      namespace.cleared <= fence && this.versions.permits(fence, key, this.#entries.peek(key)?.written, tags)
+    )
   }
 
   /** Lets expired entries go, then for `max` live ones; for `maxSize` the package evicts by itself. */
@@ -342,7 +388,7 @@ export class Store {
         continue
       }
       this.#entries.delete(entry.key)
-      this.stats.expirations++
+      this.#count('expirations', entry)
       return true
     }
   }
@@ -368,13 +414,23 @@ export class Store {
 
   clear(): void {
     this.versions.clear()
-    this.stats.cleared += this.#entries.size
+    this.stats.cleared += this.size - this.#leftovers
+    this.namespaces.clear(this.versions.now)
     this.#entries.clear()
+    this.#leftovers = 0
     this.#deadlines.clear()
   }
 
-  /** The readable entries of this moment. */
-  all(): Entry[] {
-    return [...this.#entries.values()].filter((entry) => this.#isReadable(entry))
+  /** Empties a namespace in constant time; its entries stay until they are overwritten or leave. */
+  clearNamespace(namespace: Namespace): void {
+    const count = namespace.clear(this.versions.write())
+    this.#leftovers += count
+    this.stats.cleared += count
+  }
+
+  /** The readable entries of a namespace at this moment. */
+  all(namespace: Namespace): Entry[] {
+    const isOne = (entry: Entry) => entry.namespace === namespace && this.#isReadable(entry)
+    return [...this.#entries.values()].filter(isOne)
   }
 }

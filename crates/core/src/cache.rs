@@ -10,12 +10,13 @@ use crate::lanes::Lane;
 use crate::leases::{self, Claim, Leases};
 use crate::options::Policy;
 use crate::s3fifo::MOST_USES;
+use crate::spaces::Spaces;
 use crate::stats::{Counters, Event, Stats};
 use crate::stripe::{Stripe, Stripes};
 use crate::table::Table;
 use crate::ticks::Ticks;
 use crate::versions::Versions;
-use crate::{Error, InsertOptions, Key, MAX_TAGS, Options, Value};
+use crate::{Error, InsertOptions, Key, MAX_TAGS, Options, Space, Value};
 
 /// Expired entries that a write removes on the side.
 const EXPIRE_PER_WRITE: u32 = 2;
@@ -25,6 +26,34 @@ const STEPS_PER_WRITE: u32 = 8;
 /// The bytes of the largest entry that is overwritten in its place. It is locked while it is, for readers too,
 /// so that a copy of more is made beforehand.
 const IN_PLACE: u64 = 1_024;
+
+/// Tags up to which a write asks the allocator for nothing but its entry.
+const FEW_TAGS: usize = 8;
+
+/// The numbers of the tags of a write.
+struct TagNumbers {
+    few: [u32; FEW_TAGS],
+    many: Vec<u32>,
+    count: usize,
+}
+
+impl TagNumbers {
+    fn new(tags: &[Key<'_>], number: impl Fn(Key<'_>) -> u32) -> Self {
+        let mut numbers = Self { few: [0; FEW_TAGS], many: Vec::new(), count: tags.len() };
+        if tags.len() > FEW_TAGS {
+            numbers.many = tags.iter().map(|&tag| number(tag)).collect();
+        } else {
+            for (place, &tag) in numbers.few.iter_mut().zip(tags) {
+                *place = number(tag);
+            }
+        }
+        numbers
+    }
+
+    fn all(&self) -> &[u32] {
+        if self.count > FEW_TAGS { &self.many } else { &self.few[..self.count] }
+    }
+}
 
 /// What became of a value given to [`Cache::insert`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +93,7 @@ pub struct Cache<C = MonotonicClock> {
     pub(crate) default_ttl_ms: Option<u64>,
     /// Whether a hit moves the deadline.
     slides: bool,
+    pub(crate) spaces: Spaces,
 }
 
 impl Cache {
@@ -100,6 +130,7 @@ impl<C: Clock> Cache<C> {
             clock,
             is_timed: AtomicBool::new(false),
             leases: Leases::default(),
+            spaces: Spaces::new(),
             default_ttl_ms: options.default_ttl_ms,
             slides: options.slides,
         })
@@ -165,12 +196,13 @@ impl<C: Clock> Cache<C> {
     }
 
     pub(crate) fn is_readable(&self, entry: &EntryRef) -> bool {
-        !self.is_stale(entry) && !self.is_invalidated(entry)
+        !self.is_stale(entry) && !self.is_invalidated(entry) && !self.spaces.is_cleared(entry)
     }
 
-    /// What the removal of an entry by its key counts as.
+    /// What the removal of an entry by its key counts as, unless it was counted when its namespace was cleared.
     fn removal(&self, entry: &EntryRef) -> Event {
         match () {
+            () if self.spaces.is_cleared(entry) => Event::Clear,
             () if self.is_stale(entry) => Event::Expire,
             () if self.is_invalidated(entry) => Event::Invalidate,
             () => Event::Delete,
@@ -184,6 +216,10 @@ impl<C: Clock> Cache<C> {
 
     /// The entry, just found, if it can be read, stale or not; what can not be read any more is removed.
     pub(crate) fn readable(&self, entry: EntryRef) -> Option<EntryRef> {
+        if self.spaces.is_cleared(&entry) {
+            self.discard(&entry, Event::Clear);
+            return None;
+        }
         if self.is_expired(&entry) {
             self.discard(&entry, Event::Expire);
             return None;
@@ -210,12 +246,12 @@ impl<C: Clock> Cache<C> {
     pub fn get(&self, key: Key<'_>) -> Option<EntryRef> {
         let lane = Lane::current();
         let Some(entry) = self.live(key) else {
-            self.stats.count_in(lane, Event::Miss);
+            self.count(key.space, lane, Event::Miss);
             return None;
         };
         self.used(&entry, lane);
         self.slide(&entry);
-        self.stats.count_in(lane, Event::Hit);
+        self.count(key.space, lane, Event::Hit);
         Some(entry)
     }
 
@@ -280,11 +316,8 @@ impl<C: Clock> Cache<C> {
         if options.tags.len() > MAX_TAGS {
             return Err(Error::TooManyTags);
         }
-        let mut tags = [0; MAX_TAGS];
-        for (number, &tag) in tags.iter_mut().zip(options.tags) {
-            *number = Versions::tag(self.table.hash(tag));
-        }
-        let tags = &tags[..options.tags.len()];
+        let tags = TagNumbers::new(options.tags, |tag| self.tag_number(tag));
+        let tags = tags.all();
 
         let hash = self.table.hash(key);
         let ttl = options.ttl_ms.or(self.default_ttl_ms).unwrap_or(u64::MAX);
@@ -330,8 +363,8 @@ impl<C: Clock> Cache<C> {
                 return Ok(Inserted::Present);
             }
             let written = old.as_ref().map(EntryRef::written);
-            if options.fence.is_some_and(|fence| !self.versions.permits(fence, hash, written, tags)) {
-                self.stats.count_in(lane, Event::Fence);
+            if options.fence.is_some_and(|fence| !self.permits_write(key.space, fence, hash, written, tags)) {
+                self.count(key.space, lane, Event::Fence);
                 return Ok(Inserted::Fenced);
             }
             let from = old.as_ref().map_or(0, charge);
@@ -362,12 +395,11 @@ impl<C: Clock> Cache<C> {
                     entry.set_sequences(fence, written);
                     self.table.insert(hash, entry.clone());
                     stripe.link(entry, hash, self.ticks.next(lane), now);
+                    self.spaces.entered(key.space, size);
                     room.use_entry(size);
                 }
                 (entry, Some(old)) => {
-                    if old.fresh_until() <= now {
-                        self.stats.count_in(lane, Event::Expire);
-                    }
+                    self.count_overwritten(&old, now);
                     let new = Overwrite { parts, fence, written };
                     self.rewrite(&mut stripe, hash, old, entry, &new, now)?;
                     room.use_bytes(size.saturating_sub(from));
@@ -375,7 +407,7 @@ impl<C: Clock> Cache<C> {
                 }
                 (None, None) => unreachable!("it was made above"),
             }
-            self.stats.count_in(lane, Event::Set);
+            self.count(key.space, lane, Event::Set);
             self.expire_some(&mut stripe, now);
             return Ok(Inserted::Stored);
         }
@@ -393,6 +425,7 @@ impl<C: Clock> Cache<C> {
         now: u64,
     ) -> Result<(), Error> {
         let (slot, from, uses) = (old.slot(), charge(&old), old.tick());
+        let (space, was_cleared) = (old.space(), self.spaces.is_cleared(&old));
         drop(old);
         if entry.is_none() && self.table.overwrite(hash, stripe.entry_mut(slot), new) {
             stripe.rewritten(slot, from, now);
@@ -404,7 +437,15 @@ impl<C: Clock> Cache<C> {
             stripe.relink(slot, entry, now);
         }
         self.used(stripe.entry(slot), Lane::current());
+        self.spaces.overwritten(space, was_cleared, from, charge(stripe.entry(slot)));
         Ok(())
+    }
+
+    /// Counts an entry that had expired when it was overwritten.
+    fn count_overwritten(&self, old: &EntryRef, now: u64) {
+        if old.fresh_until() <= now && !self.spaces.is_cleared(old) {
+            self.count(old.space(), Lane::current(), Event::Expire);
+        }
     }
 
     /// Removes a few entries of the stripe that have expired.
@@ -433,8 +474,8 @@ impl<C: Clock> Cache<C> {
             return Inserted::Present;
         }
         let written = old.as_ref().map(EntryRef::written);
-        if options.fence.is_some_and(|fence| !self.versions.permits(fence, hash, written, tags)) {
-            self.stats.count(Event::Fence);
+        if options.fence.is_some_and(|fence| !self.permits_write(key.space, fence, hash, written, tags)) {
+            self.count(key.space, Lane::current(), Event::Fence);
             return Inserted::Fenced;
         }
         self.versions.remove_key(hash);
@@ -442,7 +483,7 @@ impl<C: Clock> Cache<C> {
             self.forget(&mut stripe, old.slot(), hash, self.removal(&old));
         }
         if let Some(event) = event {
-            self.stats.count(event);
+            self.count(key.space, Lane::current(), event);
         }
         outcome
     }
@@ -524,6 +565,12 @@ impl<C: Clock> Cache<C> {
         self.leases.kept()
     }
 
+    /// How many loads of values of a namespace are under way; of the whole cache for the root.
+    #[must_use]
+    pub fn namespace_leases(&self, space: Space) -> usize {
+        if space == Space::ROOT { self.leases() } else { self.leases.len_in(space, self.now()) }
+    }
+
     /// Whether a value whose load began at `fence` would still be accepted under `key` with these tags, and
     /// so whether a caller that comes now may share that load.
     #[must_use]
@@ -534,18 +581,28 @@ impl<C: Clock> Cache<C> {
 
     fn permits_hashed(&self, key: Key<'_>, hash: u64, fence: u64, tags: &[u32]) -> bool {
         let written = self.table.find(hash, key).map(|entry| entry.written());
-        self.versions.permits(fence, hash, written, tags)
+        self.permits_write(key.space, fence, hash, written, tags)
+    }
+
+    /// As `Versions::permits`, for a key of a namespace.
+    fn permits_write(&self, space: Space, fence: u64, hash: u64, written: Option<u64>, tags: &[u32]) -> bool {
+        self.spaces.cleared(space) <= fence && self.versions.permits(fence, hash, written, tags)
     }
 
     fn tag_numbers(&self, tags: &[Key<'_>]) -> Vec<u32> {
-        tags.iter().map(|&tag| Versions::tag(self.table.hash(tag))).collect()
+        tags.iter().map(|&tag| self.tag_number(tag)).collect()
+    }
+
+    /// Tags are those of the whole cache.
+    fn tag_number(&self, tag: Key<'_>) -> u32 {
+        Versions::tag(self.table.hash(tag.of(Space::ROOT)))
     }
 
     /// Makes every entry that carries `tag` unreadable, in constant time. Entries whose load began before
     /// are refused from now on. Where more other tags than a fifth of the cache's entries were invalidated since an
     /// entry was last read, it may be lost with them. The memory is reclaimed as entries are read, overwritten or evicted.
     pub fn invalidate_tag(&self, tag: Key<'_>) {
-        self.versions.invalidate_tag(Versions::tag(self.table.hash(tag)));
+        self.versions.invalidate_tag(self.tag_number(tag));
     }
 
     /// How many entries are held. Expired ones count until they are removed.

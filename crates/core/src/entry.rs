@@ -3,13 +3,16 @@
 //! This is the only file of the crate with `unsafe`. The layout is
 //!
 //! ```text
-//! Header | tags: [u32; tag_count] | fence: u32, if any tag | grace: u32, if any | TTL: u32s, if it is not packed
+//! Header | more: u32, if any | tags: [u32; tag_count] | fence: u32, if any tag | grace: u32, if any
+//!        | TTL: u32s, if it is not packed
 //!        | key_len: u8 | value_len: u16 | key_len: u32, if 255 above | value_len: u32, if 65 535 above
 //!        | key bytes | 0..1 bytes of padding | value bytes | 0..15 bytes of slack
 //! ```
 //!
 //! where the padding puts the value at an even offset, so that UTF-16 values can be read in place, and the
-//! slack is what the allocator would round up to in any case. Everything but the header's atomics is written
+//! slack is what the allocator would round up to in any case. `more` holds what few entries have and the header has
+//! no bits for: a number of tags that four bits cannot
+//! hold, and a namespace. Everything but the header's atomics is written
 //! before the first [`EntryRef`] exists or, by [`EntryRef::overwrite`], while the caller has the only access;
 //! the memory goes when the last `EntryRef` does.
 
@@ -21,7 +24,7 @@ use std::slice;
 
 use crate::packed::Field;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
-use crate::{Error, Key, Value, life};
+use crate::{Error, Key, Space, Value, life};
 
 /// The deadline of an entry that does not expire, in ms of the cache; the last that fits its bits.
 pub(crate) const NEVER: u64 = DEADLINE.max();
@@ -60,6 +63,9 @@ struct Header {
 /// What stands for the distance of 0 between the number up to which tags are known and that of the entry, which may be
 /// the larger or the smaller one.
 const SAME: u64 = 1 << 31;
+
+/// Stands for the number of tags where the word `more` holds it. From its lowest bit: number of tags (8), namespace (16).
+const MORE: u64 = TAG_COUNT.max();
 
 /// Key lengths from here on are written in full.
 const LONG_KEY: u8 = u8::MAX;
@@ -120,10 +126,16 @@ pub(crate) struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// How many numbers an entry of these parts is charged beside its key and its value: one a tag, one for the
-    /// age of what is tagged, and one for a grace.
+    /// Whether there is more to say than the header has bits for.
+    fn has_more(&self) -> bool {
+        self.tags.len() as u64 >= MORE || self.key.space != Space::ROOT
+    }
+
+    /// How many numbers an entry of these parts is charged beside its key and its value: one for what the header has no
+    /// bits for, one a tag, one for the fence of what is tagged, and one for a grace.
     pub(crate) fn charged_words(&self) -> usize {
-        self.tags.len() + usize::from(!self.tags.is_empty()) + usize::from(self.grace != 0)
+        let tags = self.tags.len() + usize::from(!self.tags.is_empty());
+        usize::from(self.has_more()) + tags + usize::from(self.grace != 0)
     }
 
     fn shape(&self) -> Shape {
@@ -131,11 +143,18 @@ impl Parts<'_> {
         Shape { words, key_len: self.key.bytes.len(), value_len: self.value.bytes.len() }
     }
 
+    /// The word `more`.
+    fn more(&self) -> u32 {
+        let tags = u8::try_from(self.tags.len()).unwrap_or_else(|_| unreachable!("MAX_TAGS fits 8 bits"));
+        u32::from(self.key.space.number()) << 8 | u32::from(tags)
+    }
+
     fn facts(&self) -> u64 {
+        let tags = if self.has_more() { MORE } else { self.tags.len() as u64 };
         let facts = DEADLINE.set(0, self.deadline);
         let facts = ENCODING.set(facts, u64::from(self.value.encoding));
         let facts = DOMAIN.set(facts, u64::from(self.key.domain));
-        let facts = TAG_COUNT.set(facts, self.tags.len() as u64);
+        let facts = TAG_COUNT.set(facts, tags);
         GRACE.set(facts, u64::from(self.grace != 0))
     }
 
@@ -152,7 +171,11 @@ impl Parts<'_> {
         // anywhere and are written unaligned.
         unsafe {
             let word = base.add(size_of::<Header>()).cast::<u32>();
-            ptr::copy_nonoverlapping(self.tags.as_ptr(), word.as_ptr(), self.tags.len());
+            if self.has_more() {
+                word.write(self.more());
+            }
+            let tags = word.add(usize::from(self.has_more()));
+            ptr::copy_nonoverlapping(self.tags.as_ptr(), tags.as_ptr(), self.tags.len());
             let charged = self.charged_words();
             if self.grace != 0 {
                 word.add(charged - 1).write(self.grace);
@@ -260,14 +283,28 @@ impl EntryRef {
         self.header().facts.load(Ordering::Relaxed)
     }
 
-    fn tag_count(&self) -> usize {
-        usize::try_from(TAG_COUNT.get(self.facts())).unwrap_or_else(|_| unreachable!("a few bits"))
+    /// The word `more`, if there is one.
+    fn more(&self) -> Option<u32> {
+        if TAG_COUNT.get(self.facts()) != MORE {
+            return None;
+        }
+        // SAFETY: `write_behind` put the word right behind the header, which is aligned for it, since the header
+        // says so; nobody writes it while the entry is shared.
+        Some(unsafe { self.0.add(1).cast::<u32>().read() })
     }
 
-    /// The numbers that are charged: tags, their age, and a grace.
+    /// Where among the words the tags are, and how many.
+    fn tag_range(&self) -> (usize, usize) {
+        match self.more() {
+            None => (0, usize::from(TAG_COUNT.get(self.facts()).to_le_bytes()[0])),
+            Some(more) => (1, usize::from(more.to_le_bytes()[0])),
+        }
+    }
+
+    /// The numbers that are charged: what the header has no bits for, tags, their fence, and a grace.
     fn charged_words(&self) -> usize {
-        let tags = self.tag_count();
-        tags + usize::from(tags > 0) + usize::from(self.has_grace())
+        let (first, tags) = self.tag_range();
+        first + tags + usize::from(tags > 0) + usize::from(self.has_grace())
     }
 
     fn life(&self) -> u64 {
@@ -315,7 +352,15 @@ impl EntryRef {
         let shape = self.shape();
         // SAFETY: `write_behind` put `key_len` bytes at this offset.
         let bytes = unsafe { self.bytes(shape.key_offset(), shape.key_len) };
-        Key { bytes, domain: DOMAIN.get(self.facts()).to_le_bytes()[0] }
+        Key { bytes, domain: DOMAIN.get(self.facts()).to_le_bytes()[0], space: self.space() }
+    }
+
+    /// The namespace of the key.
+    pub(crate) fn space(&self) -> Space {
+        self.more().map_or(Space::ROOT, |more| {
+            let [_, low, high, _] = more.to_le_bytes();
+            Space::of_number(u16::from_le_bytes([low, high]))
+        })
     }
 
     /// The bytes of the value, at an even address.
@@ -349,8 +394,9 @@ impl EntryRef {
     }
 
     pub(crate) fn tags(&self) -> &[u32] {
-        // SAFETY: `write_behind` put as many numbers right behind the header, which is aligned for them.
-        unsafe { slice::from_raw_parts(self.0.add(1).cast::<u32>().as_ptr(), self.tag_count()) }
+        let (first, count) = self.tag_range();
+        // SAFETY: `write_behind` put as many numbers there behind the header, which is aligned for them.
+        unsafe { slice::from_raw_parts(self.0.add(1).cast::<u32>().add(first).as_ptr(), count) }
     }
 
     /// Whether the entry is stale for a time before it expires.
@@ -411,24 +457,24 @@ impl EntryRef {
 
     /// The sequence number up to which the tags are known to be unchanged. Only entries with tags remember it.
     pub(crate) fn fence(&self) -> u64 {
-        let tags = self.tag_count();
+        let (first, tags) = self.tag_range();
         if tags == 0 {
             return self.written();
         }
         // SAFETY: with tags there is a word behind them.
-        let distance = unsafe { self.word(tags) }.load(Ordering::Relaxed);
+        let distance = unsafe { self.word(first + tags) }.load(Ordering::Relaxed);
         self.written() + u64::from(distance) - SAME
     }
 
     /// Remembers that the tags were unchanged up to `fence`, unless that is too far away.
     pub(crate) fn set_fence(&self, fence: u64) {
-        let tags = self.tag_count();
+        let (first, tags) = self.tag_range();
         if tags > 0
             && let Some(distance) = (fence + SAME).checked_sub(self.written())
             && let Ok(distance) = u32::try_from(distance)
         {
             // SAFETY: with tags there is a word behind them.
-            unsafe { self.word(tags) }.store(distance, Ordering::Relaxed);
+            unsafe { self.word(first + tags) }.store(distance, Ordering::Relaxed);
         }
     }
 
@@ -541,7 +587,7 @@ mod tests {
 
     fn parts<'a>(key: &'a [u8], value: &'a [u8], tags: &'a [u32], grace: u32) -> Parts<'a> {
         Parts {
-            key: Key { bytes: key, domain: 3 },
+            key: Key { bytes: key, domain: 3, space: Space::ROOT },
             value: Value { bytes: value, encoding: 7 },
             tags,
             deadline: NEVER,
@@ -564,7 +610,7 @@ mod tests {
 
     #[test]
     fn gives_back_what_went_in_whatever_the_lengths() {
-        for tag_count in 0..=crate::MAX_TAGS {
+        for tag_count in (0..=18).chain([127, crate::MAX_TAGS]) {
             for key_len in [0, 1, 2, 19, 20, 253, 254, 255, 256, 70_000] {
                 for value_len in [0, 1, 2, 63, 64, 4_096, 65_534, 65_535, 65_536] {
                     let key: Vec<u8> = (0..key_len).map(|i: u32| i.to_le_bytes()[0]).collect();
@@ -685,7 +731,7 @@ mod explored {
     use super::*;
 
     fn parts(value: &[u8]) -> Parts<'_> {
-        let key = Key { bytes: b"k", domain: 0 };
+        let key = Key { bytes: b"k", domain: 0, space: Space::ROOT };
         let value = Value { bytes: value, encoding: 0 };
         Parts { key, value, tags: &[], deadline: NEVER, grace: 0, ttl: 5 }
     }

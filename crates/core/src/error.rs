@@ -8,6 +8,8 @@ pub enum Error {
     InvalidOption(&'static str),
     /// More than [`MAX_TAGS`](crate::MAX_TAGS) tags were given for one entry.
     TooManyTags,
+    /// A cache has no more than [`MAX_NAMESPACES`](crate::MAX_NAMESPACES) namespaces.
+    TooManyNamespaces,
     /// The allocator could not supply the memory of the entry. Nothing was changed.
     OutOfMemory,
     /// [`Cache::increment`](crate::Cache::increment) found a value that is not a number. Nothing was changed.
@@ -21,6 +23,9 @@ impl fmt::Display for Error {
         match self {
             Self::InvalidOption(text) => f.write_str(text),
             Self::TooManyTags => write!(f, "an entry takes at most {} tags", crate::MAX_TAGS),
+            Self::TooManyNamespaces => {
+                write!(f, "a cache has at most {} namespaces", crate::MAX_NAMESPACES)
+            }
             Self::OutOfMemory => f.write_str("the allocator could not supply the memory of the entry"),
             Self::NotANumber => f.write_str("the value under the key is not a number"),
             Self::NotFinite => f.write_str("the sum is not finite"),

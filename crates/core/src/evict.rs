@@ -24,7 +24,10 @@ impl<C: Clock> Cache<C> {
         // Before the entry goes: a value older than it must not come after it.
         self.versions.remember(hash, entry.written());
         self.table.remove(hash, &entry);
-        self.stats.count(event);
+        // What was cleared with its namespace was counted then.
+        if self.spaces.left(&entry) {
+            self.count(entry.space(), Lane::current(), event);
+        }
         let bytes = charge(&entry);
         stripe.dispose(entry);
         bytes

@@ -1,20 +1,33 @@
 //! The byte strings that go in: keys and values, each with a small tag that the caller chooses.
 
-/// A key: bytes in a domain.
+use crate::Space;
+
+/// A key: bytes in a domain of a namespace.
 ///
 /// Equal bytes in different domains are different keys. A caller with more than one way to write keys as
-/// bytes (Latin-1 and UTF-16, say) gives each its own domain and so can never make two keys collide.
+/// bytes (Latin-1 and UTF-16, say) gives each its own domain and so can never make two keys collide. The same bytes in
+/// two namespaces are two keys as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key<'a> {
     /// The bytes of the key.
     pub bytes: &'a [u8],
     /// The domain of the key; 0 where the caller needs only one.
     pub domain: u8,
+    /// The namespace of the key; [`Space::ROOT`] where it has none, and for tags.
+    pub space: Space,
+}
+
+impl Key<'_> {
+    /// This key in a namespace.
+    #[must_use]
+    pub fn of(self, space: Space) -> Self {
+        Self { space, ..self }
+    }
 }
 
 impl<'a> From<&'a [u8]> for Key<'a> {
     fn from(bytes: &'a [u8]) -> Self {
-        Self { bytes, domain: 0 }
+        Self { bytes, domain: 0, space: Space::ROOT }
     }
 }
 

@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::Key;
 use crate::sync::Mutex;
+use crate::{Key, Space};
 
 const SHARDS: usize = 16;
 
@@ -39,7 +39,7 @@ pub enum Claim {
     Taken,
 }
 
-type Name = (Box<[u8]>, u8);
+type Name = (Box<[u8]>, u8, Space);
 
 #[derive(Default)]
 struct Shard {
@@ -68,7 +68,7 @@ pub(crate) struct Request<'a> {
 }
 
 fn name(key: Key<'_>) -> Name {
-    (key.bytes.into(), key.domain)
+    (key.bytes.into(), key.domain, key.space)
 }
 
 impl Leases {
@@ -132,5 +132,11 @@ impl Leases {
     #[cfg(any(test, feature = "validate"))]
     pub(crate) fn kept(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().leases.len()).sum()
+    }
+
+    /// How many are for keys of a namespace and have not ended by `now`.
+    pub(crate) fn len_in(&self, space: Space, now: u64) -> usize {
+        let is_one = |(name, lease): &(&Name, &Lease)| name.2 == space && now < lease.ends;
+        self.shards.iter().map(|shard| shard.lock().leases.iter().filter(is_one).count()).sum()
     }
 }

@@ -13,11 +13,11 @@ use crate::entry::{EntryRef, NEVER};
 use crate::lanes::Lane;
 use crate::stats::Event;
 use crate::sync::{AtomicU64, Ordering};
-use crate::{Key, pulse};
+use crate::{Key, Space, pulse};
 
 /// The words of a board, each an `f64` in the machine's own order.
 ///
-/// Word 0 is the sequence number of the last invalidation of a tag or clearing of everything; while one is under
+/// Word 0 is the sequence number of the last invalidation of a tag or clearing of everything or of a namespace; while one is under
 /// way it is one that no sighting has. From word [`Board::CELLS`] on, each word stands for the keys that share it,
 /// and holds the number of the last change to one of them.
 pub struct Board {
@@ -141,12 +141,12 @@ impl<C: Clock> Cache<C> {
         let found = self.table.sight(hash, key);
         let found = found.and_then(|(entry, version)| Some((self.readable(entry)?, version)));
         let Some((entry, version)) = found.filter(|(entry, _)| self.is_fresh(entry)) else {
-            self.stats.count_in(lane, Event::Miss);
+            self.count(key.space, lane, Event::Miss);
             return None;
         };
         self.used(&entry, lane);
         self.slide(&entry);
-        self.stats.count_in(lane, Event::Hit);
+        self.count(key.space, lane, Event::Hit);
         let fresh_until = entry.fresh_until();
         let expires = fresh_until != NEVER;
         if expires && self.clock.is_system() {
@@ -171,12 +171,14 @@ impl<C: Clock> Cache<C> {
         }
     }
 
-    /// Counts reads that were answered from copies.
-    pub fn count_hits(&self, hits: u64) {
+    /// Counts reads that were answered from copies of values of a namespace.
+    pub fn count_hits(&self, space: Space, hits: u64) {
         if self.clock.is_system() {
             pulse::keep();
         }
-        self.stats.add(Event::Hit, hits);
-        self.stats.add(Event::NearHit, hits);
+        for event in [Event::Hit, Event::NearHit] {
+            self.stats.add(event, hits);
+            self.spaces.count(space, event, hits);
+        }
     }
 }

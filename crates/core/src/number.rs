@@ -106,7 +106,7 @@ impl<C: Clock> Cache<C> {
                 // As where a value is too large for `insert`.
                 self.versions.remove_key(hash);
                 self.forget(&mut stripe, old.slot(), hash, Event::Delete);
-                self.stats.count(Event::Reject);
+                self.count(key.space, Lane::current(), Event::Reject);
                 return Ok(sum);
             }
             if let Err(bound) = room.reserve_bytes(size.saturating_sub(from)) {
@@ -121,7 +121,7 @@ impl<C: Clock> Cache<C> {
             self.rewrite(&mut stripe, hash, old, None::<EntryRef>, &new, now)?;
             room.use_bytes(size.saturating_sub(from));
             self.bounds.shrunk(from, size);
-            self.stats.count(Event::Set);
+            self.count(key.space, Lane::current(), Event::Set);
             self.expire_some(&mut stripe, now);
             return Ok(sum);
         }

@@ -1,7 +1,7 @@
 use crate::Error;
 
 /// The most tags one entry can carry.
-pub const MAX_TAGS: usize = 8;
+pub const MAX_TAGS: usize = 128;
 
 /// Which entry leaves when there is no room.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

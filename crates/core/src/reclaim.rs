@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::Space;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::entry::EntryRef;
@@ -93,17 +94,29 @@ impl<C: Clock> Cache<C> {
         let (count, bytes) =
             states.iter().map(Stripe::held).fold((0, 0), |sum, held| (sum.0 + held.0, sum.1 + held.1));
         self.bounds.release(count, bytes);
+        let counted_before = self.spaces.emptied();
         drop(stripes);
-        self.stats.add(Event::Clear, count);
+        self.stats.add(Event::Clear, count - counted_before);
         drop_aside(count, (entries, states));
     }
 
-    /// Returns up to `limit` readable entries in no particular order, and where to go on; `None` at the end.
+    /// Returns up to `limit` readable entries of the root in no particular order, and where to go on; `None` at the end.
     ///
     /// An entry that is there during the whole walk is returned exactly once, whatever is written meanwhile
     /// (a newer value of its key included).
     #[must_use]
     pub fn scan(&self, from: Cursor, limit: usize) -> (Vec<EntryRef>, Option<Cursor>) {
+        self.scan_namespace(Space::ROOT, from, limit)
+    }
+
+    /// As [`Cache::scan`], for the entries of a namespace. Those of the whole cache are looked at.
+    #[must_use]
+    pub fn scan_namespace(
+        &self,
+        space: Space,
+        from: Cursor,
+        limit: usize,
+    ) -> (Vec<EntryRef>, Option<Cursor>) {
         let limit = limit.max(1);
         let mut entries = Vec::with_capacity(limit.min(1_024));
         let mut from_slot = from.slot as usize;
@@ -116,11 +129,11 @@ impl<C: Clock> Cache<C> {
             }
             from_slot = 0;
         }
-        entries.retain(|entry| self.is_readable(entry));
+        entries.retain(|entry| entry.space() == space && self.is_readable(entry));
         (entries, next)
     }
 
-    /// The keys of all readable entries, each as it is stored.
+    /// The keys of all readable entries of the root, each as it is stored.
     #[must_use]
     pub fn keys(&self) -> Vec<EntryRef> {
         let mut all = Vec::with_capacity(self.len());
@@ -141,6 +154,8 @@ impl<C: Clock> Cache<C> {
     pub fn validate(&self) {
         let mut bytes = 0;
         let mut count = 0;
+        let mut leftovers = 0;
+        let mut held = std::collections::HashMap::<Space, (u64, u64)>::new();
         for number in 0..STRIPES {
             let stripe = self.stripes.lock(number);
             for entry in stripe.validate() {
@@ -150,6 +165,13 @@ impl<C: Clock> Cache<C> {
                 assert!(found.is_some_and(|found| found.same(&entry)), "an entry lies in the table");
                 // The table, the stripe, and the vector that this loop walks.
                 assert_eq!(entry.references(), 3, "no reference was leaked");
+                if self.spaces.is_cleared(&entry) {
+                    leftovers += 1;
+                } else if entry.space() != Space::ROOT {
+                    let (entries, bytes) = held.entry(entry.space()).or_default();
+                    *entries += 1;
+                    *bytes += crate::cache::charge(&entry);
+                }
                 bytes += crate::cache::charge(&entry);
                 count += 1;
             }
@@ -157,6 +179,8 @@ impl<C: Clock> Cache<C> {
         assert_eq!(self.table.count(), count, "table and stripes hold the same entries");
         assert_eq!(self.bounds.entries(), count as u64);
         assert_eq!(self.bounds.bytes(), bytes);
+        assert_eq!(self.spaces.leftovers(), leftovers, "what was left over from clearing namespaces");
+        assert_eq!(self.spaces.held(), held, "the counts of namespaces");
         self.bounds.validate();
     }
 }

@@ -72,11 +72,7 @@ impl Counters {
         }
     }
 
-    pub(crate) fn count(&self, event: Event) {
-        self.add(event, 1);
-    }
-
-    /// As `count`, for a caller who knows its lane.
+    /// Counts one event, for a caller who knows its lane.
     pub(crate) fn count_in(&self, lane: Lane, event: Event) {
         lane.add(&self.lanes[lane.index()][event as usize], 1);
     }
@@ -88,6 +84,35 @@ impl Counters {
 
     fn totals(&self) -> [u64; EVENTS] {
         std::array::from_fn(|event| self.lanes.iter().map(|lane| lane[event].load(Ordering::Relaxed)).sum())
+    }
+
+    pub(crate) fn read(&self) -> Stats {
+        let baseline = self.baseline.lock();
+        let totals = self.totals();
+        Stats::from_counts(std::array::from_fn(|event| totals[event] - baseline[event]))
+    }
+
+    pub(crate) fn reset(&self) {
+        let mut baseline = self.baseline.lock();
+        *baseline = self.totals();
+    }
+}
+
+/// The counters of a part of a cache. Many may be there, so that the threads share them.
+#[derive(Default)]
+pub(crate) struct Tally {
+    counts: [AtomicU64; EVENTS],
+    /// As that of [`Counters`].
+    baseline: Mutex<[u64; EVENTS]>,
+}
+
+impl Tally {
+    pub(crate) fn add(&self, event: Event, times: u64) {
+        self.counts[event as usize].fetch_add(times, Ordering::Relaxed);
+    }
+
+    fn totals(&self) -> [u64; EVENTS] {
+        std::array::from_fn(|event| self.counts[event].load(Ordering::Relaxed))
     }
 
     pub(crate) fn read(&self) -> Stats {

@@ -12,10 +12,10 @@ use foldhash::quality::RandomState;
 #[cfg(not(shuttle))]
 use parking_lot::lock_api::{RawRwLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::Key;
 use crate::entry::{EntryRef, Overwrite};
 use crate::near::Board;
 use crate::sync::yield_now;
+use crate::{Key, Space};
 
 /// Enough that a writer rarely meets another thread's shard.
 const MIN_SHARDS: usize = 64;
@@ -42,6 +42,10 @@ fn hash_key(key: Key<'_>, state: &mut impl Hasher) {
     state.write(key.bytes);
     // Bytes and domain need no separator: the domain is one byte, always there, always last.
     state.write_u8(key.domain);
+    // Keys of two namespaces need not differ in this: they are compared.
+    if key.space != Space::ROOT {
+        state.write_u16(key.space.number());
+    }
 }
 
 #[cfg(not(shuttle))]

@@ -118,6 +118,17 @@ impl Versions {
         drop(alone);
     }
 
+    /// Records that a namespace was cleared, whose number is `cleared`. The caller has all stripes locked. As for a
+    /// tag, no copy that is looked at meanwhile is taken for good.
+    pub(crate) fn clear_space(&self, cleared: &AtomicU64) {
+        let alone = self.invalidating.lock();
+        let sequence = self.advance();
+        self.board.begin_invalidation(sequence);
+        cleared.store(sequence, Ordering::SeqCst);
+        self.board.end_invalidation(sequence);
+        drop(alone);
+    }
+
     /// Whether a value as fresh as `fence` may still be stored under the key of this hash, whose entry was
     /// written at `written`, if there is one, with these tags. A fence from the future is that of another
     /// cache, and says nothing.

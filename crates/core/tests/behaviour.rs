@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use sark_cache_core::{
     Cache, Clock, Cursor, ENTRY_OVERHEAD, Error, InsertOptions, Inserted, Key, MAX_TAGS, ManualClock,
-    Options, Value,
+    Options, Space, Value,
 };
 
 fn cache(max: usize) -> (Cache<ManualClock>, ManualClock) {
@@ -296,12 +296,16 @@ fn equal_bytes_in_two_domains_are_two_keys() {
     for domain in [0, 1] {
         let value = [domain];
         let stored = cache
-            .insert(Key { bytes: b"ab", domain }, (&value[..]).into(), InsertOptions::default())
+            .insert(
+                Key { bytes: b"ab", domain, space: Space::ROOT },
+                (&value[..]).into(),
+                InsertOptions::default(),
+            )
             .unwrap();
         assert_eq!(stored, Inserted::Stored);
     }
     for domain in [0, 1] {
-        assert_eq!(cache.get(Key { bytes: b"ab", domain }).unwrap().value(), [domain]);
+        assert_eq!(cache.get(Key { bytes: b"ab", domain, space: Space::ROOT }).unwrap().value(), [domain]);
     }
     assert_eq!(cache.len(), 2);
 }

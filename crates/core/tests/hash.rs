@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sark_cache_core::{Cache, Claim, Cursor, InsertOptions, Inserted, Key, ManualClock, Options};
+use sark_cache_core::{Cache, Claim, Cursor, InsertOptions, Inserted, Key, ManualClock, Options, Space};
 
 /// Keys of a family.
 const KEYS: u32 = 100_000;
@@ -126,7 +126,7 @@ fn keys(family: &Family, count: u32) -> Vec<(Vec<u8>, u8)> {
 }
 
 fn key((bytes, domain): &(Vec<u8>, u8)) -> Key<'_> {
-    Key { bytes, domain: *domain }
+    Key { bytes, domain: *domain, space: Space::ROOT }
 }
 
 fn filled(keys: &[(Vec<u8>, u8)]) -> Cache<ManualClock> {

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sark_cache_core::{
-    Board, Cache, Clock, InsertOptions, Inserted, ManualClock, MonotonicClock, Options, Sighting, pulse,
+    Board, Cache, Clock, InsertOptions, Inserted, ManualClock, MonotonicClock, Options, Sighting, Space,
+    pulse,
 };
 
 fn cache(max_entries: usize) -> Cache {
@@ -85,7 +86,7 @@ fn what_is_reported_stays_and_hits_are_counted() {
     cache.report_read(sighting.hash, u64::MAX);
     set(&cache, "c", "");
     assert!(cache.contains("a".into()) && !cache.contains("b".into()));
-    cache.count_hits(41);
+    cache.count_hits(Space::ROOT, 41);
     let stats = cache.stats();
     assert_eq!((stats.hits, stats.near_hits), (42, 41));
     cache.validate();
@@ -103,7 +104,7 @@ fn the_time_is_told_while_somebody_asks() {
     let end = MonotonicClock.now_ms() + 1_500;
     // Longer than it is told without being asked for.
     while MonotonicClock.now_ms() < end {
-        cache.count_hits(1);
+        cache.count_hits(Space::ROOT, 1);
         assert!(now().is_finite());
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -6,6 +6,7 @@ use napi::sys;
 use sark_cache_core::{Cursor, InsertOptions};
 
 use crate::arguments::{Call, as_double, callbacks, number};
+use crate::environment::Opened;
 use crate::failure::{Failure, check};
 use crate::hot::{outcome, ttl};
 use crate::registry::Open;
@@ -107,12 +108,12 @@ impl<const N: usize> Call<'_, N> {
         let keys = self.arguments[1];
         let count = length(self.env, keys)?;
         let out = self.array(count)?;
-        self.environment.with(self.cache()?, |open| {
+        self.environment.with_opened(self.cache()?, |opened| {
             each(self.env, count, |index| {
                 let key = element(self.env, keys, index)?;
                 let mut buffer = self.environment.key.borrow_mut();
                 let key = buffer.key(self.env, key)?;
-                set_element(self.env, out, index, body(open, key, index)?)
+                set_element(self.env, out, index, body(&opened.cache, key.of(opened.space), index)?)
             })
         })?;
         Ok(out)
@@ -162,7 +163,8 @@ callbacks! {
         let cursor = Cursor { stripe: call.number(1)? as u32, slot: call.number(2)? as u32 };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
         let limit = call.number(3)? as usize;
-        let (entries, next) = call.environment.with(call.cache()?, |open| Ok(open.cache.scan(cursor, limit)))?;
+        let scan = |opened: &Opened| Ok(opened.cache.cache.scan_namespace(opened.space, cursor, limit));
+        let (entries, next) = call.environment.with_opened(call.cache()?, scan)?;
         let out = call.array(2 + entries.len())?;
         let (stripe, slot) = next.map_or((-1.0, 0.0), |next| (f64::from(next.stripe), f64::from(next.slot)));
         set_element(call.env, out, 0, call.double(stripe)?)?;
@@ -173,7 +175,7 @@ callbacks! {
         Ok(out)
     }
 
-    /// `purge(cache, budget)`: how many expired entries were removed, as a negative number minus one where
+    /// `purge(cache, budget)`, of the whole cache: how many expired entries were removed, as a negative number minus one where
     /// more are left.
     "purge" purge(call: 2) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]

@@ -5,10 +5,11 @@ use std::ptr;
 use std::sync::Arc;
 
 use napi::sys;
-use sark_cache_core::{Options, Policy};
+use sark_cache_core::{Key, Options, Policy, Space};
 
 use crate::arguments::{Call, as_double, callbacks};
 use crate::clock::Cache;
+use crate::environment::Opened;
 use crate::failure::{Failure, check};
 use crate::registry::{Open, Request, open_named};
 use crate::text::TextBuffer;
@@ -40,8 +41,19 @@ impl<const N: usize> Call<'_, N> {
         Ok(out)
     }
 
-    fn tell<R>(&self, body: impl FnOnce(&Cache) -> R) -> Result<R, Failure> {
-        self.environment.with(self.cache()?, |open| Ok(body(&open.cache)))
+    /// Runs `body` with what is opened in argument 0 and the text in argument 1.
+    pub(crate) fn named<R>(
+        &self,
+        body: impl FnOnce(&Opened, Key<'_>) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        let mut buffer = self.environment.key.borrow_mut();
+        let name = buffer.key(self.env, self.arguments[1])?;
+        self.environment.with_opened(self.cache()?, |opened| body(opened, name))
+    }
+
+    /// What `body` says of the cache in argument 0, and of the namespace that it means.
+    pub(crate) fn tell<R>(&self, body: impl FnOnce(&Cache, Space) -> R) -> Result<R, Failure> {
+        self.environment.with_opened(self.cache()?, |opened| Ok(body(&opened.cache.cache, opened.space)))
     }
 }
 
@@ -69,7 +81,15 @@ callbacks! {
             Some((name, encoding)) => open_named((name.into(), encoding), request)?,
             None => Arc::new(Open::new(request)?),
         };
-        call.count(call.environment.enter(open)?)
+        call.count(call.environment.enter(open, Space::ROOT)?)
+    }
+
+    /// `namespace(cache, name)`: the number of a namespace of that cache, for all calls.
+    "namespace" namespace(call: 2) {
+        let (open, space) = call.named(|opened, name| {
+            Ok((Arc::clone(&opened.cache), opened.cache.cache.namespace(name)?))
+        })?;
+        call.count(call.environment.enter(open, space)?)
     }
 
     /// `close(cache)`: whether it was open.
@@ -85,28 +105,28 @@ callbacks! {
 
     /// `clear(cache)`
     "clear" clear(call: 1) {
-        call.tell(Cache::clear)?;
+        call.tell(Cache::clear_namespace)?;
         call.undefined()
     }
 
     /// `size(cache)`: how many entries are held.
     "size" size(call: 1) {
-        call.count(call.tell(Cache::len)? as u64)
+        call.count(call.tell(Cache::namespace_len)? as u64)
     }
 
     /// `bytes(cache)`: how many bytes are charged for them.
     "bytes" bytes(call: 1) {
-        call.count(call.tell(Cache::bytes)?)
+        call.count(call.tell(Cache::namespace_bytes)?)
     }
 
     /// `fence(cache)`: the sequence number of this moment.
     "fence" fence(call: 1) {
-        call.count(call.tell(Cache::fence)?)
+        call.count(call.tell(|cache, _| cache.fence())?)
     }
 
     /// `stats(cache)`: the counters.
     "stats" stats(call: 1) {
-        let stats = call.tell(Cache::stats)?;
+        let stats = call.tell(Cache::namespace_stats)?;
         call.object(&[
             ("hits", as_double(stats.hits)),
             ("nearHits", as_double(stats.near_hits)),
@@ -125,7 +145,7 @@ callbacks! {
 
     /// `resetStats(cache)`
     "resetStats" reset_stats(call: 1) {
-        call.tell(Cache::reset_stats)?;
+        call.tell(Cache::reset_namespace_stats)?;
         call.undefined()
     }
 }

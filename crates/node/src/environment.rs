@@ -1,18 +1,20 @@
 //! What belongs to one environment: its open caches and its buffers.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::ffi::{CString, c_void};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use napi::sys;
+use sark_cache_core::Space;
 
 use crate::failure::{Failure, check};
 use crate::near::Report;
-use crate::registry::Open;
+use crate::registry::{self, Name, Open};
 use crate::text::TextBuffer;
-use crate::{atomic, bulk, cold, hot, loading, near};
+use crate::{atomic, bulk, cold, counters, hot, loading, near, sharing};
 
 /// A cache that this environment has open. JavaScript knows it by number: the place, and above it how often
 /// the place has been used, so that a number kept after `close` never means another cache.
@@ -22,10 +24,12 @@ struct Place {
     open: Option<Opened>,
 }
 
-/// An open cache, and the number under which it holds leases.
+/// An open cache or a namespace of one, and the number under which it holds leases.
 pub(crate) struct Opened {
     pub(crate) cache: Arc<Open>,
     pub(crate) owner: u64,
+    /// The namespace that calls by this number mean.
+    pub(crate) space: Space,
 }
 
 impl Drop for Opened {
@@ -51,6 +55,8 @@ pub(crate) struct Environment {
     pub(crate) key: RefCell<TextBuffer>,
     /// For the values of calls.
     pub(crate) value: RefCell<TextBuffer>,
+    /// Names that the fallback engine has open in this environment.
+    reserved: RefCell<HashSet<Name>>,
     /// What was read last for a copy.
     pub(crate) report: Arc<Report>,
 }
@@ -67,8 +73,8 @@ fn split(number: u64) -> (usize, u64) {
 }
 
 impl Environment {
-    /// Takes an open cache in and returns its number, which is below 2⁵².
-    pub(crate) fn enter(&self, open: Arc<Open>) -> Result<u64, Failure> {
+    /// Takes a namespace of an open cache in and returns its number, which is below 2⁵².
+    pub(crate) fn enter(&self, open: Arc<Open>, space: Space) -> Result<u64, Failure> {
         let Places { all, free } = &mut *self.places.borrow_mut();
         let place = free.pop().unwrap_or_else(|| {
             all.push(Place::default());
@@ -78,7 +84,8 @@ impl Environment {
             all.pop();
             return Err(Failure::options("more than a million caches are open in one thread".into()));
         }
-        all[place].open = Some(Opened { cache: open, owner: OWNERS.fetch_add(1, Ordering::Relaxed) });
+        let owner = OWNERS.fetch_add(1, Ordering::Relaxed);
+        all[place].open = Some(Opened { cache: open, owner, space });
         Ok(number(place, all[place].uses))
     }
 
@@ -105,23 +112,43 @@ impl Environment {
         number: u64,
         body: impl FnOnce(&Open) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
-        self.with_owner(number, |open, _| body(open))
+        self.with_opened(number, |opened| body(&opened.cache))
     }
 
-    /// Runs `body` with the cache of this number and the number under which it holds leases.
-    pub(crate) fn with_owner<R>(
+    /// Runs `body` with what was opened by this number.
+    pub(crate) fn with_opened<R>(
         &self,
         number: u64,
-        body: impl FnOnce(&Open, u64) -> Result<R, Failure>,
+        body: impl FnOnce(&Opened) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
         let (place, uses) = split(number);
         let places = self.places.borrow();
         match places.all.get(place) {
-            Some(Place { uses: now, open: Some(open) }) if u64::from(*now) == uses => {
-                body(&open.cache, open.owner)
-            }
+            Some(Place { uses: now, open: Some(open) }) if u64::from(*now) == uses => body(open),
             _ => Err(Failure::closed()),
         }
+    }
+}
+
+impl Environment {
+    /// Notes that the fallback engine has a name open here.
+    pub(crate) fn reserve(&self, name: Name) {
+        if self.reserved.borrow_mut().insert(name.clone()) {
+            registry::reserve(name);
+        }
+    }
+
+    /// Notes that it has not any more.
+    pub(crate) fn unreserve(&self, name: &Name) {
+        if self.reserved.borrow_mut().remove(name) {
+            registry::unreserve(name);
+        }
+    }
+}
+
+impl Drop for Environment {
+    fn drop(&mut self) {
+        self.reserved.borrow().iter().for_each(registry::unreserve);
     }
 }
 
@@ -139,11 +166,21 @@ pub(crate) fn install(env: sys::napi_env, exports: sys::napi_value) -> napi::Res
         places: RefCell::default(),
         key: RefCell::new(TextBuffer::new()),
         value: RefCell::new(TextBuffer::new()),
+        reserved: RefCell::default(),
         report: Arc::default(),
     }));
     // SAFETY: `state` stays valid until the hook has run.
     check(unsafe { sys::napi_add_env_cleanup_hook(env, Some(release), state.cast()) }).map_err(fail)?;
-    let calls = [hot::CALLS, atomic::CALLS, near::CALLS, bulk::CALLS, loading::CALLS, cold::CALLS];
+    let calls = [
+        hot::CALLS,
+        atomic::CALLS,
+        near::CALLS,
+        bulk::CALLS,
+        loading::CALLS,
+        cold::CALLS,
+        counters::CALLS,
+        sharing::CALLS,
+    ];
     for (name, call) in calls.into_iter().flatten() {
         let text = CString::new(*name).unwrap_or_default();
         let mut function = ptr::null_mut();

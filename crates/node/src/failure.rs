@@ -35,6 +35,10 @@ impl Failure {
         Self { class: Class::Error, code: "ERR_CACHE_OPTIONS_CONFLICT", message }
     }
 
+    pub(crate) fn range(message: String) -> Self {
+        Self { class: Class::Range, code: "ERR_OUT_OF_RANGE", message }
+    }
+
     fn internal(message: String) -> Self {
         Self { class: Class::Error, code: "ERR_CACHE_INTERNAL", message }
     }

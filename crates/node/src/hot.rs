@@ -1,22 +1,25 @@
 //! The calls on one key.
 
 use napi::sys;
-use sark_cache_core::{EntryRef, InsertOptions, Inserted, Key, MAX_TAGS};
+use sark_cache_core::{EntryRef, InsertOptions, Inserted, Key, MAX_TAGS, Space};
 
 use crate::arguments::{Call, as_double, callbacks};
 use crate::failure::Failure;
 use crate::registry::Open;
 use crate::text::{TextBuffer, value_to_js};
 
+/// Tags up to which a call reads them without asking the allocator.
+const FEW_TAGS: usize = 8;
+
 impl<const N: usize> Call<'_, N> {
-    /// Runs `body` with the cache in argument 0 and the key in argument 1.
+    /// Runs `body` with the cache in argument 0 and the key in argument 1, in the namespace that argument 0 means.
     pub(crate) fn keyed<R>(
         &self,
         body: impl FnOnce(&Open, Key<'_>) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
         let mut buffer = self.environment.key.borrow_mut();
         let key = buffer.key(self.env, self.arguments[1])?;
-        self.environment.with(self.cache()?, |open| body(open, key))
+        self.environment.with_opened(self.cache()?, |opened| body(&opened.cache, key.of(opened.space)))
     }
 
     /// Runs `body` with the texts of the array of tags at `place`; with none, if it is `undefined`.
@@ -33,12 +36,43 @@ impl<const N: usize> Call<'_, N> {
         if count > MAX_TAGS {
             return Err(sark_cache_core::Error::TooManyTags.into());
         }
-        let mut buffers = [const { TextBuffer::new() }; MAX_TAGS];
-        let mut tags = [Key { bytes: &[], domain: 0 }; MAX_TAGS];
+        if count > FEW_TAGS {
+            return self.with_many_tags(array, count, body);
+        }
+        let mut buffers = [const { TextBuffer::new() }; FEW_TAGS];
+        let mut tags = [Key { bytes: &[], domain: 0, space: Space::ROOT }; FEW_TAGS];
         for (index, (buffer, tag)) in buffers.iter_mut().zip(&mut tags).enumerate().take(count) {
             *tag = buffer.key(env, crate::bulk::element(env, array, index)?)?;
         }
         body(&tags[..count])
+    }
+
+    /// As `with_tags`, for any number of them. Their texts lie one behind the other.
+    #[cold]
+    fn with_many_tags<R>(
+        &self,
+        array: sys::napi_value,
+        count: usize,
+        body: impl FnOnce(&[Key<'_>]) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        let mut buffer = TextBuffer::new();
+        let (mut texts, mut ends) = (Vec::new(), Vec::with_capacity(count));
+        for index in 0..count {
+            let tag = buffer.key(self.env, crate::bulk::element(self.env, array, index)?)?;
+            texts.try_reserve(tag.bytes.len()).map_err(|_| sark_cache_core::Error::OutOfMemory)?;
+            texts.extend_from_slice(tag.bytes);
+            ends.push((texts.len(), tag.domain));
+        }
+        let mut start = 0;
+        let tags: Vec<Key<'_>> = ends
+            .into_iter()
+            .map(|(end, domain)| {
+                let bytes = &texts[start..end];
+                start = end;
+                Key { bytes, domain, space: Space::ROOT }
+            })
+            .collect();
+        body(&tags)
     }
 
     /// The value of an entry, or `undefined`.

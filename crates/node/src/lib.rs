@@ -10,12 +10,15 @@ mod atomic;
 mod bulk;
 mod clock;
 mod cold;
+mod counters;
 mod environment;
 mod failure;
 mod hot;
 mod loading;
 mod near;
+mod peers;
 mod registry;
+mod sharing;
 mod text;
 
 use napi::JsValue;
@@ -24,13 +27,16 @@ use napi::{Env, Result};
 use napi_derive::napi;
 
 /// The number of this binary's interface.
+pub(crate) const ABI: u32 = 5;
+
+/// The number of this binary's interface.
 ///
 /// The TypeScript side compares it with its own, so that a binary of another build is refused before it is
 /// used. It changes whenever a call or its meaning does.
 #[napi]
 #[must_use]
 pub fn abi() -> u32 {
-    5
+    ABI
 }
 
 /// The bytes charged for an entry beyond its key and its value.

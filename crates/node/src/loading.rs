@@ -5,7 +5,7 @@ use sark_cache_core::Claim;
 use crate::arguments::callbacks;
 use crate::bulk::set_element;
 use crate::clock::Cache;
-use crate::registry::Open;
+use crate::environment::Opened;
 use crate::text::value_to_js;
 
 callbacks! {
@@ -15,8 +15,10 @@ callbacks! {
         let claim = call.with_tags(3, |tags| {
             let mut buffer = call.environment.key.borrow_mut();
             let key = buffer.key(call.env, call.arguments[1])?;
-            let claim = |open: &Open, owner| Ok(open.cache.claim(key, tags, owner, timeout)?);
-            call.environment.with_owner(call.cache()?, claim)
+            let claim = |Opened { cache, owner, space }: &Opened| {
+                Ok(cache.cache.claim(key.of(*space), tags, *owner, timeout)?)
+            };
+            call.environment.with_opened(call.cache()?, claim)
         })?;
         let Claim::Granted { lease, fence } = claim else { return call.undefined() };
         let out = call.array(2)?;
@@ -34,7 +36,7 @@ callbacks! {
 
     /// `leases(cache)`: how many loads are under way.
     "leases" leases(call: 1) {
-        call.count(call.environment.with(call.cache()?, |open| Ok(Cache::leases(&open.cache)))? as u64)
+        call.count(call.tell(Cache::namespace_leases)? as u64)
     }
 
     /// `getStale(cache, key)`: `[value, ms]` with the ms for which it has been stale, or `undefined`.

@@ -12,6 +12,7 @@ use sark_cache_core::{Board, Clock, Sighting, pulse};
 
 use crate::arguments::{Call, as_double, callbacks};
 use crate::bulk::set_element;
+use crate::environment::Opened;
 use crate::failure::{Failure, check};
 use crate::text::value_to_js;
 
@@ -66,7 +67,7 @@ impl<const N: usize> Call<'_, N> {
     }
 
     /// The numbers in a `Float64Array`. They are valid until JavaScript runs again.
-    fn numbers(&self, place: usize) -> Result<&[f64], Failure> {
+    pub(crate) fn numbers(&self, place: usize) -> Result<&[f64], Failure> {
         let (mut kind, mut len, mut data) = (-1, 0, ptr::null_mut());
         // SAFETY: `env` and the argument are those of the running callback; what is not asked for may be null.
         let status = unsafe {
@@ -161,8 +162,8 @@ callbacks! {
         let numbers = call.numbers(1)?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
         let (count, hits) = (call.number(2)? as usize, call.number(3)? as u64);
-        call.environment.with(call.cache()?, |open| {
-            open.cache.count_hits(hits);
+        call.environment.with_opened(call.cache()?, |Opened { cache: open, space, .. }| {
+            open.cache.count_hits(*space, hits);
             for read in numbers.chunks_exact(3).take(count) {
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
                 let [high, low, written] = [read[0] as u64, read[1] as u64, read[2] as u64];

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::{ptr, slice};
 
 use napi::sys;
-use sark_cache_core::{EntryRef, Key, Value};
+use sark_cache_core::{EntryRef, Key, Space, Value};
 
 use crate::failure::{Failure, check};
 
@@ -104,10 +104,10 @@ impl TextBuffer {
         Ok((long_narrow, LATIN1))
     }
 
-    /// The key in `value`.
+    /// The key in `value`, in no namespace.
     pub(crate) fn key(&mut self, env: sys::napi_env, value: sys::napi_value) -> Result<Key<'_>, Failure> {
         match self.read(env, value)? {
-            Some((bytes, domain)) => Ok(Key { bytes, domain }),
+            Some((bytes, domain)) => Ok(Key { bytes, domain, space: Space::ROOT }),
             None => Err(Failure::wrong_type("the key must be a string")),
         }
     }

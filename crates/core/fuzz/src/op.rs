@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary, Unstructured};
-use sark_cache_core::{ENTRY_OVERHEAD, Key, Options, Policy};
+use sark_cache_core::{ENTRY_OVERHEAD, Key, Options, Policy, Space};
 
 /// Longer cases find nothing that shorter ones do not.
 const MAX_OPS: usize = 500;
@@ -59,9 +59,9 @@ impl<'a> Name<'a> {
             Self::Few(number) => {
                 let at = usize::from(number) % FEW.len();
                 // Some of these differ in their domain only.
-                Key { bytes: &FEW[at / 2 * 2..=at / 2 * 2], domain: number % 2 }
+                Key { bytes: &FEW[at / 2 * 2..=at / 2 * 2], domain: number % 2, space: Space::ROOT }
             }
-            Self::Any(bytes, domain) => Key { bytes, domain },
+            Self::Any(bytes, domain) => Key { bytes, domain, space: Space::ROOT },
         }
     }
 }
