@@ -53,9 +53,9 @@ const defects = [
   {
     name: 'the fence is checked before the lock is taken',
     file: 'cache.rs',
-    from: /let mut stripe = self\.stripes\.lock\(Stripes::of\(hash\)\);\s*let old = self\.table\.find\(hash, key\);\s*if options\.if_absent && [^{]*\{\s*return Ok\(Inserted::Present\);\s*\}\s*let written = old\.as_ref\(\)\.map\(EntryRef::written\);\s*if options\.fence\.is_some_and\(\|fence\| !self\.versions\.permits\(fence, hash, written, tags\)\) \{/,
+    from: /let mut stripe = self\.stripes\.lock\(Stripes::of\(hash\)\);\s*let old = self\.table\.find\(hash, key\);\s*if options\.if_absent && [^{]*\{\s*return Ok\(Inserted::Present\);\s*\}\s*let written = old\.as_ref\(\)\.map\(EntryRef::written\);\s*if options\.fence\.is_some_and\(\|fence\| !self\.permits_write\(key\.space, fence, hash, written, tags\)\) \{/,
     to: `let written = self.table.find(hash, key).map(|old| old.written());
-            let refused = options.fence.is_some_and(|fence| !self.versions.permits(fence, hash, written, tags));
+            let refused = options.fence.is_some_and(|fence| !self.permits_write(key.space, fence, hash, written, tags));
             let mut stripe = self.stripes.lock(Stripes::of(hash));
             let old = self.table.find(hash, key);
             if refused {`,
@@ -74,6 +74,27 @@ const defects = [
     from: /self\.board\.begin_invalidation\(sequence\);/,
     to: 'self.board.end_invalidation(sequence);',
     noticed: LOOM,
+  },
+  {
+    name: 'a load that began before its namespace was cleared is stored',
+    file: 'cache.rs',
+    from: /self\.spaces\.cleared\(space\) <= fence && /,
+    to: '',
+    noticed: tests('namespaces'),
+  },
+  {
+    name: 'what a clearing left behind is counted out twice',
+    file: 'spaces.rs',
+    from: /let counted = !self\.is_cleared\(entry\);/,
+    to: 'let counted = true;',
+    noticed: tests('namespaces'),
+  },
+  {
+    name: 'a namespace is cleared while its values are written',
+    file: 'spaces.rs',
+    from: /let stripes: Vec<_> = \(0\.\.STRIPES\)\.map\(\|number\| self\.stripes\.lock\(number\)\)\.collect\(\);/,
+    to: 'let stripes = ();',
+    noticed: tests('namespaces'),
   },
   {
     name: 'an entry is overwritten while somebody reads it',

@@ -268,6 +268,7 @@ mod tests {
         });
     }
 
+<<<<<<< HEAD
     /// An invalidation is not forgotten while that of another tag takes its place.
     #[test]
     fn what_was_invalidated_stays_so_when_its_place_is_taken() {
@@ -299,6 +300,31 @@ mod tests {
             let known = versions.tags_unchanged_until(0, &[0]);
             changer.join().unwrap();
             assert!(known.is_none_or(|known| !versions.tags_unchanged(known, &[0])));
+=======
+    /// The same for the clearing of a namespace, as it is seen without a lock.
+    #[test]
+    fn a_copy_does_not_outlive_a_clearing_that_somebody_saw() {
+        loom::model(|| {
+            let (versions, done) = (versions(), Arc::new(AtomicBool::new(false)));
+            let cleared = Arc::new(AtomicU64::new(0));
+            let written = versions.write();
+            let changer = {
+                let (versions, done, cleared) =
+                    (Arc::clone(&versions), Arc::clone(&done), Arc::clone(&cleared));
+                thread::spawn(move || {
+                    versions.clear_space(&cleared);
+                    done.store(true, Ordering::Release);
+                })
+            };
+            let sighting = Sighting::of_invalidation(versions.board().invalidation());
+            let copied = written > cleared.load(Ordering::SeqCst);
+            let was_done = done.load(Ordering::Acquire);
+            let gone = written <= cleared.load(Ordering::SeqCst);
+            #[expect(clippy::float_cmp, reason = "the comparison that readers of copies make")]
+            let served = copied && f64::from_bits(versions.board().invalidation()) == sighting;
+            assert!(!(served && (was_done || gone)));
+            changer.join().unwrap();
+>>>>>>> helper-a
         });
     }
 
