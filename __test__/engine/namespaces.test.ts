@@ -7,6 +7,19 @@ import { engines, sleep, thrown, uniqueName } from '../helpers/engines.js'
 
 const decode = (stored: unknown) => JSON.parse(stored as string) as unknown
 
+/** Three tags that share no stripe of the version table, which would cost one the entries of another. */
+function tagsApart(engine: Engine): string[] {
+  const fence = engine.fence()
+  const tags: string[] = []
+  for (let number = 0; tags.length < 3; number++) {
+    const tag = `t${number}`
+    if (!engine.permits('probe', fence, [tag])) continue
+    tags.push(tag)
+    engine.invalidateTag(tag)
+  }
+  return tags
+}
+
 describe.each(engines)('a namespace on the %s engine', (kind) => {
   const open = (max = 1_000, name?: string): Engine => openEngine({ max, name }, kind)
 
@@ -115,7 +128,7 @@ describe.each(engines)('a namespace on the %s engine', (kind) => {
   it('counts for itself what happens to its values', () => {
     const root = open(3)
     const [a, b] = ['a', 'b'].map((name) => root.namespace(name)) as [Engine, Engine]
-    for (const key of ['1', '2', '3']) a.set(key, 'v', undefined, undefined, [key])
+    for (const key of ['1', '2', '3']) a.set(key, 'v', undefined, undefined, key === '2' ? ['2'] : undefined)
     const near = b.near({}, decode)
     b.set('n', '{}')
     for (let read = 0; read < 5; read++) near.get('n')
@@ -165,11 +178,12 @@ describe.each(engines)('a namespace on the %s engine', (kind) => {
       fc.property(fc.constantFrom(3, 100), fc.array(op, { maxLength: 60 }), (max, ops) => {
         const root = open(max)
         const all = [root, root.namespace('a'), root.namespace('b')] as const
+        const tags = tagsApart(root)
         const model = all.map(() => new Map<string, string>())
         for (const each of ops) {
           if (each.op === 'set') {
             const value = 'v'.repeat(each.length)
-            all[each.place]?.set(each.key, value, undefined, undefined, [`t${each.length % 3}`])
+            all[each.place]?.set(each.key, value, undefined, undefined, [tags[each.length % 3] as string])
             model[each.place]?.set(each.key, value)
           } else if (each.op === 'clear') {
             all[each.place]?.clear()
@@ -177,7 +191,7 @@ describe.each(engines)('a namespace on the %s engine', (kind) => {
             if (each.place === 0) expect([root.size(), root.bytes()]).toEqual([0, 0])
             expect([all[each.place]?.size(), all[each.place]?.bytes()]).toEqual([0, 0])
           } else if (each.op === 'invalidate') {
-            root.invalidateTag(`t${each.tag}`)
+            root.invalidateTag(tags[each.tag] as string)
             for (const own of model) {
               for (const [name, value] of own) if (value.length % 3 === each.tag) own.delete(name)
             }

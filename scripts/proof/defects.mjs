@@ -94,7 +94,7 @@ const defects = [
     file: 'spaces.rs',
     from: /let stripes: Vec<_> = \(0\.\.STRIPES\)\.map\(\|number\| self\.stripes\.lock\(number\)\)\.collect\(\);/,
     to: 'let stripes = ();',
-    noticed: tests('namespaces'),
+    noticed: SHUTTLE,
   },
   {
     name: 'an entry is overwritten while somebody reads it',
