@@ -58,6 +58,7 @@ export interface Binding {
   ): number
   setIfAbsent(cache: number, key: string, value: Stored, ttl?: number, tags?: Tags, grace?: number): number
   touch(cache: number, key: string, ttl?: number): boolean
+  peekFenced(cache: number, key: string): [value: Stored | undefined, fence: number]
   increment(cache: number, key: string, by: number, ttl?: number): number | null | undefined
   delete(cache: number, key: string): boolean
   remainingTtl(cache: number, key: string): number

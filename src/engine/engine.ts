@@ -8,6 +8,8 @@ export type EngineKind = 'rust' | 'js'
 
 /** How an engine is opened; what is `undefined` is left to it, or to what is in force under the name. */
 export interface EngineOptions {
+  /** How messages call the cache, instead of by its name. */
+  readonly label?: string | undefined
   /** The name under which the cache is shared; without one it is private. */
   readonly name?: string | undefined
   /** The most entries. */
@@ -150,6 +152,11 @@ export interface Engine {
    */
   touch(key: string, ttl?: number): boolean
   /**
+   * The value that `peek` finds, and the fence of the moment at which it was there: `set` with that fence is refused if
+   * the key changed since, and the two compare and set.
+   */
+  peekFenced(key: string): [value: Stored | undefined, fence: number]
+  /**
    * Adds to the number whose JSON text is under `key` and returns the sum. The entry keeps its deadline, its tags and
    * its grace; where there is none, `by` is stored for `ttl` ms, or the default. No increment is lost, whatever
    * threads make them.
@@ -240,7 +247,7 @@ export function conflict(
   for (const option of COMPARED) {
     if (wanted[option] !== undefined && wanted[option] !== inForce[option]) {
       return (
-        `${JSON.stringify(asked.name)}: a cache of this name is open with another ${option}: ` +
+        `${JSON.stringify(asked.label ?? asked.name)}: a cache of this name is open with another ${option}: ` +
         `${wanted[option]} is asked for, ${inForce[option]} is in force`
       )
     }

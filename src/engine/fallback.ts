@@ -159,6 +159,10 @@ export class FallbackEngine implements Engine {
     return this.#store.touch(this.#at(key), ttl)
   }
 
+  peekFenced(key: string): [Stored | undefined, number] {
+    return [this.peek(key), this.fence()]
+  }
+
   increment(key: string, by: number, ttl?: number): number {
     return this.#store.increment(this.#namespace, key, by, ttl)
   }

@@ -187,6 +187,10 @@ export class NativeEngine implements Engine, NearEngine {
     return this.#binding.touch(this.#cache, key, ttl)
   }
 
+  peekFenced(key: string): [Stored | undefined, number] {
+    return this.#binding.peekFenced(this.#cache, key)
+  }
+
   increment(key: string, by: number, ttl?: number): number {
     const sum = this.#binding.increment(this.#cache, key, by, ttl)
     if (sum === undefined) throw notANumber(key)

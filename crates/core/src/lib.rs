@@ -20,6 +20,7 @@ mod clock;
 mod entry;
 mod error;
 mod evict;
+mod fenced;
 mod invalidations;
 mod key;
 mod lanes;

@@ -268,7 +268,6 @@ mod tests {
         });
     }
 
-<<<<<<< HEAD
     /// An invalidation is not forgotten while that of another tag takes its place.
     #[test]
     fn what_was_invalidated_stays_so_when_its_place_is_taken() {
@@ -300,7 +299,9 @@ mod tests {
             let known = versions.tags_unchanged_until(0, &[0]);
             changer.join().unwrap();
             assert!(known.is_none_or(|known| !versions.tags_unchanged(known, &[0])));
-=======
+        });
+    }
+
     /// The same for the clearing of a namespace, as it is seen without a lock.
     #[test]
     fn a_copy_does_not_outlive_a_clearing_that_somebody_saw() {
@@ -324,7 +325,6 @@ mod tests {
             let served = copied && f64::from_bits(versions.board().invalidation()) == sighting;
             assert!(!(served && (was_done || gone)));
             changer.join().unwrap();
->>>>>>> helper-a
         });
     }
 

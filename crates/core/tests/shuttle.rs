@@ -200,7 +200,6 @@ fn copies_beside_writes() {
     });
 }
 
-<<<<<<< HEAD
 /// What a copy was told of its deadline holds as long as the board shows the same, also where only that changed; and no
 /// increment is lost beside it.
 #[test]
@@ -220,7 +219,26 @@ fn touches_and_increments_beside_copies() {
                     }
                     for _ in 0..2 {
                         cache.increment("k".into(), 1.0, Some(100)).unwrap();
-=======
+                    }
+                })
+            })
+            .collect();
+        let (_, copy) = cache.get_sighted("k".into()).unwrap();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        let (hit, now) = cache.get_sighted("k".into()).unwrap();
+        assert_eq!(hit.value(), b"5");
+        #[expect(clippy::float_cmp, reason = "the comparison that readers of copies make")]
+        let held = copy.version == now.version;
+        assert!(!held || options.slides || copy.fresh_until <= now.fresh_until);
+        clock.advance(10);
+        assert!(options.slides || cache.get("k".into()).is_none());
+        drop(hit);
+        cache.validate();
+    });
+}
+
 /// A namespace that is cleared while it is written, read, expires and is evicted from: nobody reads what was loaded
 /// before a clearing that has returned, and the counts are exact.
 #[test]
@@ -271,29 +289,13 @@ fn clearings_of_a_namespace_beside_writes() {
                             }
                         }
                         assert!(cache.namespace_len(space) <= 2);
->>>>>>> helper-a
                     }
                 })
             })
             .collect();
-<<<<<<< HEAD
-        let (_, copy) = cache.get_sighted("k".into()).unwrap();
         for thread in threads {
             thread.join().unwrap();
         }
-        let (hit, now) = cache.get_sighted("k".into()).unwrap();
-        assert_eq!(hit.value(), b"5");
-        #[expect(clippy::float_cmp, reason = "the comparison that readers of copies make")]
-        let held = copy.version == now.version;
-        assert!(!held || options.slides || copy.fresh_until <= now.fresh_until);
-        clock.advance(10);
-        assert!(options.slides || cache.get("k".into()).is_none());
-        drop(hit);
-=======
-        for thread in threads {
-            thread.join().unwrap();
-        }
->>>>>>> helper-a
         cache.validate();
     });
 }

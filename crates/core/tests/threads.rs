@@ -179,3 +179,29 @@ fn a_clear_is_one_moment_for_all_keys() {
         cache.validate();
     }
 }
+
+#[test]
+fn no_update_by_compare_and_set_is_lost() {
+    let cache = Cache::new(Options { max_entries: Some(8), ..Options::default() }).unwrap();
+    let count = 20_000_u32;
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for _ in 0..count {
+                    loop {
+                        let (old, fence) = cache.peek_fenced("k".into());
+                        let number =
+                            old.map_or(0, |old| u32::from_le_bytes(old.value().try_into().unwrap()));
+                        let options = InsertOptions { fence: Some(fence), ..InsertOptions::default() };
+                        let bytes = (number + 1).to_le_bytes();
+                        if cache.insert("k".into(), (&bytes[..]).into(), options).unwrap() == Inserted::Stored
+                        {
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(cache.get("k".into()).unwrap().value(), (3 * count).to_le_bytes());
+}

@@ -3,8 +3,10 @@
 use sark_cache_core::{Error, InsertOptions, Key};
 
 use crate::arguments::callbacks;
+use crate::bulk::set_element;
 use crate::clock::EngineClock;
 use crate::hot::{outcome, ttl};
+use crate::text::value_to_js;
 
 callbacks! {
     /// `touch(cache, key, ttl?)`: whether there was an entry to give a new deadline.
@@ -43,6 +45,16 @@ callbacks! {
             Err(Error::NotFinite) => call.null(),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// `peekFenced(cache, key)`: `[value, fence]`, with which `set` compares and sets; `[undefined, fence]` without one.
+    "peekFenced" peek_fenced(call: 2) {
+        let (entry, fence) = call.keyed(|open, key| Ok(open.cache.peek_fenced(key)))?;
+        let out = call.array(2)?;
+        let value = entry.map_or_else(|| call.undefined(), |entry| value_to_js(call.env, &entry))?;
+        set_element(call.env, out, 0, value)?;
+        set_element(call.env, out, 1, call.count(fence)?)?;
+        Ok(out)
     }
 
     /// `tell(cache, ms)`: says what time it is, for a cache that was opened to be told.

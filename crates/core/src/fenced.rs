@@ -1,0 +1,25 @@
+//! Reads that a write may be based on.
+
+use crate::Key;
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::entry::EntryRef;
+use crate::stripe::Stripes;
+
+impl<C: Clock> Cache<C> {
+    /// The entry under `key`, without a trace in recency or statistics, and a fence of the moment at which it was there
+    /// (or at which there was none). An insertion with that fence is refused if the key changed since then: together
+    /// they compare and set.
+    ///
+    /// A fence that was taken without the lock of the key may be later than a change that nobody can read yet, and says
+    /// nothing of what is read after it.
+    #[must_use]
+    pub fn peek_fenced(&self, key: Key<'_>) -> (Option<EntryRef>, u64) {
+        let hash = self.table.hash(key);
+        let stripe = self.stripes.lock(Stripes::of(hash));
+        let fence = self.versions.now();
+        let entry = self.table.find(hash, key).filter(|entry| self.is_readable(entry));
+        drop(stripe);
+        (entry, fence)
+    }
+}
