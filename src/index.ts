@@ -1,37 +1,39 @@
-export {
-  Cache,
-  type CacheOptions,
-  type CacheStats,
-  type SetEntry,
-  type SetOptions,
-  type WrapOptions,
-} from './cache.js'
+export type { IncrementOptions } from './cache/atomic.js'
+export { Cache } from './cache/cache.js'
+export type { CacheOptions } from './cache/options.js'
+export { RustCache, type RustCacheOptions } from './cache/rust-cache.js'
+export type { SetEntry, SetOptions } from './cache/set-options.js'
+export type { CacheStats } from './cache/stats.js'
+export type { WrapOptions, Wrapped } from './cache/wrap.js'
 export {
   type CleanupHealth,
   type CleanupMetrics,
   type CleanupOptions,
   CleanupTask,
   type Purgeable,
-} from './cleanup.js'
+} from './cleanup/cleanup-task.js'
+export type {
+  BackgroundErrorMessage,
+  CleanupMessage,
+  CloseMessage,
+  EvictMessage,
+  InvalidateMessage,
+  LoadMessage,
+  OpenMessage,
+} from './common/channels.js'
+export type { Clock } from './common/clock.js'
 export { CacheError, type CacheErrorCode } from './common/errors.js'
 export { isRustCacheAvailable, rustCacheLoadError } from './engine/binding.js'
 export type { EngineKind, EngineSettings, EngineStats, EvictionPolicy, PurgeSlice } from './engine/engine.js'
-export type { GetOrSetOptions, LoadContext, LoadStatus } from './loading/options.js'
+export type { GetOrSetOptions, LoadContext, LoadingOptions, LoadStatus } from './loading/options.js'
 export type { NearOptions } from './near/near.js'
-export type { Latency, PolicyMetrics } from './policy/metrics.js'
-export {
-  type DecideOptions,
-  type Decision,
-  type Evaluate,
-  type EvaluationContext,
-  PolicyCache,
-  type PolicyCacheOptions,
-  type PolicyEntry,
-  type PolicyHealth,
-  type PolicySetOptions,
-  type PreloadResult,
-} from './policy/policy-cache.js'
-export type { Invalidation, PolicyQuery, Sensitivity } from './policy/query.js'
+export type { Decision, Evaluate, EvaluationContext } from './policy/decision.js'
+export type { Invalidation } from './policy/invalidation.js'
+export type { Latency } from './policy/latency.js'
+export type { PolicyMetrics } from './policy/metrics.js'
+export type { DecideOptions, PolicyCacheOptions, PolicyEntry, PolicySetOptions } from './policy/options.js'
+export { PolicyCache, type PolicyHealth } from './policy/policy-cache.js'
+export type { PreloadResult } from './policy/preload.js'
+export type { PolicyQuery, Sensitivity } from './policy/query.js'
 export type { SensitivityTtls } from './policy/ttl.js'
-export { RustCache, type RustCacheOptions } from './rust-cache.js'
-export type { SerializerName } from './serializer.js'
+export type { JsonMode, SerializerName } from './serializer/serializer.js'

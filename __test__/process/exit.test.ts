@@ -70,6 +70,17 @@ describe.each(engines)('a process on the %s engine', (engine) => {
       'taken over',
     ],
     [
+      'lives as long as a call waits that has a time-out, and no longer',
+      `const never = () => new Promise(() => {})
+       await cache.getOrSet('x', never, { timeout: 50 }).catch((error) => console.log(error.code))
+       const decisions = new PolicyCache({ timeout: 50, evaluate: never })
+       await decisions.decide({ user: 'u', action: 'a', resource: 'r' }).catch((error) => console.log(error.code))
+       await cache.getOrSet('y', () => 1, { timeout: 60_000 })`,
+      0,
+      null,
+      'ERR_CACHE_LOAD_TIMEOUT\nERR_CACHE_LOAD_TIMEOUT',
+    ],
+    [
       'waits for a clean-up that somebody waits for',
       `for (let n = 0; n < 5_000; n++) cache.set('n' + n, n, 5)
        await new Promise((resolve) => setTimeout(resolve, 20))

@@ -24,10 +24,10 @@ function writeJson(file, value) {
   writeFileSync(file, `${JSON.stringify(value, null, 2)}\n`)
 }
 
-/** Where the code lives, which a provenance statement is checked against; the workflow knows it. */
+/** Where the code lives, which a provenance statement is checked against; a workflow of a fork knows better. */
 function repository() {
   const { GITHUB_REPOSITORY, GITHUB_SERVER_URL } = process.env
-  if (!GITHUB_REPOSITORY) return {}
+  if (!GITHUB_REPOSITORY) return { repository: manifest.repository }
   return { repository: { type: 'git', url: `git+${GITHUB_SERVER_URL}/${GITHUB_REPOSITORY}.git` } }
 }
 

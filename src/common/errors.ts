@@ -6,13 +6,15 @@ export type CacheErrorCode =
   | 'ERR_CACHE_LOAD_TIMEOUT'
   | 'ERR_CACHE_OVERTAKEN'
   | 'ERR_CACHE_OUT_OF_MEMORY'
+  | 'ERR_CACHE_RECURSIVE_LOAD'
   | 'ERR_POLICY_REVISION'
   | 'ERR_CACHE_INTERNAL'
 
 /**
  * An error of the cache itself. Wrong arguments are a `TypeError` with the code `ERR_INVALID_ARG_TYPE` or a
  * `RangeError` with the code `ERR_OUT_OF_RANGE`, as in Node's own modules; a value that cannot be stored is
- * a `TypeError` with the code `ERR_CACHE_NOT_SERIALIZABLE`.
+ * a `TypeError` with the code `ERR_CACHE_NOT_SERIALIZABLE`, an option that there is not one with
+ * `ERR_CACHE_UNKNOWN_OPTION`.
  */
 export class CacheError extends Error {
   readonly code: CacheErrorCode
@@ -29,8 +31,8 @@ function coded<E extends Error>(error: E, code: string): E {
 }
 
 /** A `TypeError` for an argument of the wrong type. */
-export function wrongType(message: string): TypeError {
-  return coded(new TypeError(message), 'ERR_INVALID_ARG_TYPE')
+export function wrongType(message: string, cause?: unknown): TypeError {
+  return coded(new TypeError(message, causedBy(cause)), 'ERR_INVALID_ARG_TYPE')
 }
 
 /** A `RangeError` for an argument out of its range. */
@@ -38,16 +40,67 @@ export function outOfRange(message: string): RangeError {
   return coded(new RangeError(message), 'ERR_OUT_OF_RANGE')
 }
 
-/** A `TypeError` for a value that the cache's serializer cannot hold. */
-export function notSerializable(message: string, cause?: unknown): TypeError {
-  const options = cause === undefined ? undefined : { cause }
-  return coded(new TypeError(message, options), 'ERR_CACHE_NOT_SERIALIZABLE')
+/** A `TypeError` for an option that there is not. */
+export function unknownOption(message: string): TypeError {
+  return coded(new TypeError(message), 'ERR_CACHE_UNKNOWN_OPTION')
 }
 
-/** How a value is named in a message. */
+/** A `TypeError` for a value that the cache's serializer cannot hold. */
+export function notSerializable(message: string, cause?: unknown): TypeError {
+  return coded(new TypeError(message, causedBy(cause)), 'ERR_CACHE_NOT_SERIALIZABLE')
+}
+
+function causedBy(cause: unknown): ErrorOptions | undefined {
+  return cause === undefined ? undefined : { cause }
+}
+
+/** Whether an error, of whatever realm, is one of ours or of Node's own, which callers tell apart by its code. */
+export function isCoded(error: unknown): boolean {
+  try {
+    return typeof (Object(error) as { code?: unknown }).code === 'string'
+  } catch {
+    return false
+  }
+}
+
+/**
+ * What `read` makes of what a caller gave. Getters and proxies may throw anything: what has no code becomes an error
+ * that has one, with the first as its cause.
+ */
+export function reading<R>(what: string, read: () => R): R {
+  try {
+    return read()
+  } catch (error) {
+    if (isCoded(error)) throw error
+    throw wrongType(`${what} cannot be read`, error)
+  }
+}
+
+/** The longest text that a message repeats. */
+const LONGEST = 80
+
+/** How a value is named in a message. Never throws, whatever the value is. */
 export function describe(value: unknown): string {
-  if (value === null) return 'null'
-  if (typeof value === 'function') return 'a function'
-  if (typeof value === 'object') return `an instance of ${value.constructor?.name ?? 'Object'}`
-  return typeof value === 'string' ? JSON.stringify(value) : String(value)
+  try {
+    switch (typeof value) {
+      case 'function':
+        return 'a function'
+      case 'bigint':
+        return `${value}n`
+      case 'string':
+        return value.length <= LONGEST
+          ? JSON.stringify(value)
+          : `${JSON.stringify(value.slice(0, LONGEST))}… (${value.length} characters)`
+      case 'object': {
+        if (value === null) return 'null'
+        if (Array.isArray(value)) return 'an array'
+        const name: unknown = value.constructor?.name
+        return typeof name === 'string' && name !== '' ? `an instance of ${name}` : 'an object'
+      }
+      default:
+        return String(value)
+    }
+  } catch {
+    return 'an object that cannot be read'
+  }
 }

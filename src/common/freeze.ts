@@ -1,7 +1,8 @@
-/** Whether an object is one that freezing makes unchangeable: no `Map`, no `Date`, no bytes. */
-function isPlain(value: object): boolean {
-  const prototype = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === Array.prototype || prototype === null
+import { isPlainObject } from './shape.js'
+
+/** Whether freezing an object makes it unchangeable: no `Map`, no `Date`, no bytes. */
+function isFreezable(value: object): boolean {
+  return isPlainObject(value) || Array.isArray(value)
 }
 
 /**
@@ -17,7 +18,7 @@ export function freezeDeep(value: unknown): boolean {
   let known: Set<object> | undefined
   for (let at = 0; at < seen.length; at++) {
     const object = seen[at] as object
-    if (!isPlain(object)) return false
+    if (!isFreezable(object)) return false
     for (const inner of Object.values(object)) {
       if (typeof inner !== 'object' || inner === null) continue
       if (seen.length >= MANY) {

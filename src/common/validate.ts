@@ -1,26 +1,23 @@
-import { describe, outOfRange, wrongType } from './errors.js'
+import { describe, outOfRange, reading, wrongType } from './errors.js'
 
 /** Throws unless `key` is a string. */
 export function checkKey(key: unknown): asserts key is string {
   if (typeof key !== 'string') throw wrongType(`the key must be a string, not ${describe(key)}`)
 }
 
-/**
- * The strings in the array `keys`, in an array of our own: reading one of the caller's may run code of the
- * caller's.
- */
-export function checkedKeys(keys: unknown): string[] {
-  if (!Array.isArray(keys)) throw wrongType(`the keys must be an array, not ${describe(keys)}`)
-  const copy = Array.from(keys)
-  for (const key of copy) checkKey(key)
-  return copy
+/** The items of an array of the caller's, in one of our own: reading one of them may run code of the caller's. */
+export function itemsOf<T>(value: readonly T[], what: string): T[] {
+  return reading(what, () => {
+    if (!Array.isArray(value)) throw wrongType(`${what} must be an array, not ${describe(value)}`)
+    return Array.from<T>(value)
+  })
 }
 
-/** Throws unless `options` is an object. */
-export function checkOptions(options: unknown): asserts options is object {
-  if (typeof options !== 'object' || options === null) {
-    throw wrongType(`the options must be an object, not ${describe(options)}`)
-  }
+/** The strings in the array `keys`. */
+export function checkedKeys(keys: readonly string[]): string[] {
+  const copy = itemsOf(keys, 'the keys')
+  for (const key of copy) checkKey(key)
+  return copy
 }
 
 /** Throws unless `fence` is a number as `fence()` gives it. */
@@ -45,15 +42,10 @@ export function checkCount(value: unknown, name: string): asserts value is numbe
   }
 }
 
-/** Throws unless `near` is an object of counts. */
-export function checkNear(near: unknown): void {
-  if (typeof near !== 'object' || near === null) {
-    throw wrongType(`near must be false or an object, not ${describe(near)}`)
-  }
-  const { max, maxSize, clock } = near as { max?: unknown; maxSize?: unknown; clock?: unknown }
-  if (max !== undefined) checkCount(max, 'near.max')
-  if (maxSize !== undefined) checkCount(maxSize, 'near.maxSize')
-  if (clock !== undefined) checkChoice(clock as string, ['shared', 'exact'], 'near.clock')
+/** Throws unless `value` is a number. */
+export function checkNumber(value: unknown, name: string, what = 'a number'): asserts value is number {
+  if (typeof value !== 'number') throw wrongType(`${name} must be ${what}, not ${describe(value)}`)
+  if (Number.isNaN(value)) throw outOfRange(`${name} must be ${what}, not NaN`)
 }
 
 /** Throws unless `value` is a string with at least one character. */

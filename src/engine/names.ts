@@ -51,11 +51,16 @@ interface NativeNames {
 /** The native engine of this thread, once it is loaded. */
 let native: NativeNames | undefined
 
+/** A name as the program gave it: the layer above puts before it what the cache is for. */
+function shown(name: string): string {
+  return JSON.stringify(name.slice(name.indexOf(':') + 1))
+}
+
 function conflict(name: string, held: { engine: string; folder: string }): CacheError {
   const engine = held.engine === 'rust' ? 'native' : 'fallback'
   return new CacheError(
     'ERR_CACHE_OPTIONS_CONFLICT',
-    `${JSON.stringify(name)}: a cache of this name is open on the ${engine} engine of the package in ` +
+    `${shown(name)}: a cache of this name is open on the ${engine} engine of the package in ` +
       `${held.folder || PACKAGE_FOLDER}, which cannot share it with the package in ${PACKAGE_FOLDER}`,
   )
 }

@@ -1,13 +1,9 @@
-import { channel } from 'node:diagnostics_channel'
-import { debuglog } from 'node:util'
+import { debug, opened } from '../common/channels.js'
 import { describe, outOfRange } from '../common/errors.js'
 import { binding } from './binding.js'
 import type { Engine, EngineKind, EngineOptions } from './engine.js'
 import { FallbackEngine } from './fallback.js'
 import { NativeEngine } from './native.js'
-
-const debug = debuglog('sark-cache')
-const opened = channel('sark-cache:open')
 
 type Threads = typeof import('node:worker_threads')
 
@@ -31,8 +27,8 @@ function fromEnvironment(): EngineKind | undefined {
  */
 export function openEngine(options: EngineOptions, forced: EngineKind | undefined): Engine {
   const engine = select(options, forced ?? fromEnvironment())
-  debug('opened %s on the %s engine', options.name ?? 'a private cache', engine.kind)
-  if (opened.hasSubscribers) opened.publish({ name: options.name, engine: engine.kind, ...engine.settings })
+  debug('opened %s on the %s engine', options.label ?? 'a private cache', engine.kind)
+  if (opened.hasSubscribers) opened.publish({ name: options.label, engine: engine.kind, ...engine.settings })
   return engine
 }
 

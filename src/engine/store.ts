@@ -10,7 +10,7 @@ import {
   type Stored,
 } from './engine.js'
 import { Leases } from './leases.js'
-import { DEFAULT_MAX, ENTRY_OVERHEAD, MAX_GRACE } from './limits.js'
+import { DEFAULT_MAX, ENTRY_OVERHEAD, MAX_GRACE, MAX_TTL } from './limits.js'
 import { type Namespace, Namespaces, noStats, type StoredKey } from './namespace.js'
 import { notANumber, notFinite, parseNumber } from './number.js'
 import { Versions } from './versions.js'
@@ -289,7 +289,8 @@ export class Store {
       return Outcome.Fenced
     }
     const { maxSize, maxEntrySize } = this.settings
-    const life = ttl ?? this.settings.ttl
+    const asked = ttl ?? this.settings.ttl
+    const life = asked > MAX_TTL ? Infinity : asked
     const valueSize = typeof value === 'string' ? textSize(value) : value.byteLength
     const kept = life === Infinity || grace === undefined ? 0 : Math.min(Math.floor(grace), MAX_GRACE)
     const count = tags?.length ?? 0

@@ -1,227 +1,223 @@
-import { setTimeout as pause } from 'node:timers/promises'
+import { backgroundError, nameOnChannels, traced } from '../common/channels.js'
+import type { Clock } from '../common/clock.js'
 import { CacheError } from '../common/errors.js'
-import { checkTtl } from '../common/validate.js'
+import { duration } from '../common/options.js'
 import { type Engine, Outcome, type Stored } from '../engine/engine.js'
-import { checkedTags } from '../engine/limits.js'
-import { Flight, type FlightControl } from './flight.js'
-import type { LoadContext, LoadStatus } from './options.js'
+import { Backoff } from './backoff.js'
+import { Call, type CallHost, type Landing, subjectOf } from './call.js'
+import { type LoadCounts, noLoads } from './counters.js'
+import { Flight } from './flight.js'
+import { type LoadContext, tagList } from './options.js'
+import { isWithin, within } from './recursion.js'
+import type { LoadRequest } from './request.js'
+import { timedOut } from './time-budget.js'
 import type { Wakeups } from './wakeups.js'
-
-/** What a load came to. */
-interface Landing {
-  readonly stored: Stored
-  /** Whether an invalidation overtook it. */
-  readonly isFenced: boolean
-}
-
-/** A call whose arguments were checked and whose defaults are filled in. */
-export interface Request<V> {
-  readonly key: string
-  readonly load: (context: LoadContext<V>) => V | Promise<V>
-  readonly ttl: number | undefined
-  readonly tags: readonly string[] | undefined
-  readonly signal: AbortSignal | undefined
-  readonly timeout: number
-  readonly hardTimeout: number
-  readonly staleWhileRevalidate: number
-  readonly staleIfError: number
-  readonly refreshAhead: number
-  readonly ttlJitter: number
-  readonly status: LoadStatus | undefined
-  /** Told what became of a result, where it came to storing it. */
-  readonly onOutcome?: (outcome: number) => void
-  /** Told that a load that this call began has failed. */
-  readonly onError?: () => void
-}
-
-/** What a loader did. */
-export interface LoadCounts {
-  /** Loads begun. */
-  loads: number
-  /** Loads of those that failed. */
-  loadErrors: number
-  /** Callers that shared a load begun by another of this object. */
-  loadsShared: number
-  /** Stale values served. */
-  stale: number
-  /** Loads of those begun while a value was served. */
-  refreshes: number
-}
 
 type Claim = readonly [lease: number, fence: number]
 
 /** What {@link Loader} asks of the cache that it loads for. */
 export interface LoaderHost<V> {
+  readonly name: string | undefined
   readonly engine: Engine
+  readonly clock: Clock
+  /** Whether channels are told keys instead of their digests. */
+  readonly traceKeys: boolean
   encode(value: V): Stored
-  decode(stored: Stored): V
+  /** The value for callers, and whether all of them may have this one: it cannot be changed. */
+  share(stored: Stored): { value: V; isShared: boolean }
+  /** Told that a value is about to be stored. */
+  onWrite(): void
   /** Wakes whoever waits for a load in another thread. */
   readonly wakeups: Wakeups
 }
 
 /** Loads what is not in the cache: one load a key, over all threads, and none that was overtaken is stored. */
-export class Loader<V> {
+export class Loader<V> implements CallHost<V> {
   readonly #host: LoaderHost<V>
-  readonly #flights = new Map<string, Flight<Landing>>()
-  counts = emptyCounts()
+  readonly #flights = new Map<string, Flight<Landing<V>>>()
+  readonly #backoff = new Backoff()
+  counts: LoadCounts = noLoads()
 
   constructor(host: LoaderHost<V>) {
     this.#host = host
   }
 
-  /** The value for one caller. */
-  #serve({ status }: Request<V>, source: NonNullable<LoadStatus['source']>, stored: Stored): V {
-    if (status !== undefined) status.source = source
-    // What was loaded is still in the hands of others.
-    const isShared = typeof stored !== 'string' && (source === 'load' || source === 'shared')
-    return this.#host.decode(isShared ? new Uint8Array(stored) : stored)
-  }
-
   /** The value under a key that was not found: stale, if that is allowed, or loaded. */
-  async loadMissing(request: Request<V>): Promise<V> {
-    const { key, signal, staleWhileRevalidate, staleIfError } = request
-    const stale = this.#staleWithin(key, staleWhileRevalidate)
-    if (stale !== undefined) {
-      this.#refresh(request)
-      return this.#serveStale(request, stale, undefined)
-    }
-    const time = new CallTime(request)
-    for (;;) {
-      const joined = this.#join(request)
-      if (joined !== undefined) this.counts.loadsShared++
-      const flight = joined ?? this.#takeOff(request)
-      let landing: Landing
-      try {
-        landing = await flight.wait(signal, time.left())
-      } catch (error) {
-        // A caller that went away asks for nothing any more.
-        const isSlow = (error as { code?: string } | undefined)?.code === 'ERR_CACHE_LOAD_TIMEOUT'
-        const allowed = isSlow ? Math.max(staleIfError, staleWhileRevalidate) : staleIfError
-        const kept = signal?.aborted ? undefined : this.#staleWithin(key, allowed)
-        if (kept === undefined) throw error
-        return this.#serveStale(request, kept, error)
+  load(request: LoadRequest<V>): Promise<V> {
+    return new Promise((resolve, reject) => {
+      this.#refuseRecursion(request)
+      const stale = this.#staleWithin(request.key, request.staleWhileRevalidate)
+      if (stale !== undefined && request.accepts?.(stale) !== false) {
+        this.#refresh(request)
+        this.counts.stale++
+        request.onStale?.()
+        const { status } = request
+        if (status !== undefined) {
+          status.source = 'stale'
+          status.error = undefined
+        }
+        resolve(stale)
+        return
       }
-      if (!landing.isFenced) return this.#serve(request, joined ? 'shared' : 'load', landing.stored)
-      const newer = this.#host.engine.get(key)
-      if (newer !== undefined) return this.#serve(request, 'hit', newer)
-      await time.again()
-    }
+      new Call(this, request, false, resolve, reject).start()
+    })
   }
 
   /**
    * Loads anew whatever is cached, and stores the result. Waits for no load that began before, and no other
    * caller waits for this one.
    */
-  async loadFresh(request: Request<V>): Promise<V> {
-    const time = new CallTime(request)
-    for (;;) {
-      const fence = this.#host.engine.fence()
-      const flight = new Flight<Landing>(fence, request.tags, request.hardTimeout, false)
-      this.#start(flight, request, (control) => this.#load(request, control, fence))
-      const landing = await flight.wait(request.signal, time.left())
-      if (!landing.isFenced) return this.#serve(request, 'load', landing.stored)
-      await time.again()
-    }
-  }
-
-  /** What is stale for no more than `ms`. What was invalidated or removed never is. */
-  #staleWithin(key: string, ms: number): Stored | undefined {
-    if (ms === 0) return undefined
-    const found = this.#host.engine.getStale(key)
-    return found !== undefined && found[1] <= ms ? found[0] : undefined
-  }
-
-  #serveStale(request: Request<V>, stored: Stored, error: unknown): V {
-    this.counts.stale++
-    if (request.status !== undefined) request.status.error = error
-    return this.#serve(request, 'stale', stored)
+  loadFresh(request: LoadRequest<V>): Promise<V> {
+    return new Promise((resolve, reject) => {
+      this.#refuseRecursion(request)
+      new Call(this, request, true, resolve, reject).start()
+    })
   }
 
   /** Begins to load a cached value again, if little of its TTL is left. */
-  refreshIfDue(request: Request<V>): void {
+  refreshIfDue(request: LoadRequest<V>): void {
     if (this.#host.engine.isDue(request.key, request.refreshAhead)) this.#refresh(request)
   }
 
-  /** Begins a load that nobody waits for, unless one is under way. */
-  #refresh(request: Request<V>): void {
+  #refuseRecursion(request: LoadRequest<V>): void {
+    if (!isWithin(this, request.key)) return
+    const message = `the load of ${subjectOf(request)} asks for its own result, and would wait for itself`
+    throw new CacheError('ERR_CACHE_RECURSIVE_LOAD', message)
+  }
+
+  current(key: string): V | undefined {
+    const stored = this.#host.engine.get(key)
+    return stored === undefined ? undefined : this.#host.share(stored).value
+  }
+
+  stale(request: LoadRequest<V>, _error: unknown, isSlow: boolean): V | undefined {
+    const { staleIfError, staleWhileRevalidate } = request
+    const allowed = isSlow ? Math.max(staleIfError, staleWhileRevalidate) : staleIfError
+    const stale = this.#staleWithin(request.key, allowed)
+    if (stale === undefined || request.accepts?.(stale) === false) return undefined
+    this.counts.stale++
+    request.onStale?.()
+    return stale
+  }
+
+  /** What is stale for no more than `ms`. What was invalidated or removed never is. */
+  #staleWithin(key: string, ms: number): V | undefined {
+    if (ms === 0) return undefined
+    const found = this.#host.engine.getStale(key)
+    return found !== undefined && found[1] <= ms ? this.#host.share(found[0]).value : undefined
+  }
+
+  /** Begins a load that nobody waits for, unless one is under way or failed lately. */
+  #refresh(request: LoadRequest<V>): void {
     if (this.#join(request) !== undefined) return
+    if (this.#backoff.find(request.key, request.retryAfter, this.#host.clock.now()) !== undefined) return
     const claim = this.#claim(request)
     if (claim === undefined) return
     this.counts.refreshes++
     this.#fly(request, claim, true)
   }
 
+  depart(request: LoadRequest<V>, isFresh: boolean): { flight: Flight<Landing<V>>; isShared: boolean } {
+    if (isFresh) return { flight: this.#flyAlone(request), isShared: false }
+    const joined = this.#join(request)
+    if (joined !== undefined) {
+      this.counts.loadsShared++
+      return { flight: joined, isShared: true }
+    }
+    const failure = this.#backoff.find(request.key, request.retryAfter, this.#host.clock.now())
+    if (failure !== undefined) {
+      this.counts.backedOff++
+      throw failure.error
+    }
+    const claim = this.#claim(request)
+    const flight = claim === undefined ? this.#follow(request) : this.#fly(request, claim, false)
+    return { flight, isShared: false }
+  }
+
   /** The flight to which a caller that comes now may go: one that nothing has overtaken. */
-  #join({ key, tags }: Request<V>): Flight<Landing> | undefined {
+  #join({ key, tags }: LoadRequest<V>): Flight<Landing<V>> | undefined {
     const { engine } = this.#host
     const flight = this.#flights.get(key)
-    if (flight === undefined || flight.isAborted) return undefined
+    if (flight === undefined) return undefined
     const isCurrent =
       engine.permits(key, flight.fence, flight.tags) && engine.permits(key, flight.fence, tags)
     return isCurrent ? flight : undefined
   }
 
-  #claim({ key, hardTimeout, tags }: Request<V>): Claim | undefined {
+  #claim({ key, hardTimeout, tags }: LoadRequest<V>): Claim | undefined {
     return this.#host.engine.claim(key, hardTimeout, tags)
   }
 
-  #takeOff(request: Request<V>): Flight<Landing> {
-    const claim = this.#claim(request)
-    return claim === undefined ? this.#follow(request) : this.#fly(request, claim, false)
+  /** Loads without a lease, for one call. */
+  #flyAlone(request: LoadRequest<V>): Flight<Landing<V>> {
+    const fence = this.#host.engine.fence()
+    const flight = this.#flight(request, fence, false, () => {})
+    this.#run(flight, () => this.#load(flight, request, fence, false))
+    return flight
   }
 
   /** Loads under a lease. */
-  #fly(request: Request<V>, [lease, fence]: Claim, isRefresh: boolean): Flight<Landing> {
-    const flight = this.#register(request, fence, false)
-    const work = (control: FlightControl) => this.#loadClaimed(request, control, fence, isRefresh)
-    this.#start(flight, request, work, () => this.#settle(request.key, lease))
+  #fly(request: LoadRequest<V>, [lease, fence]: Claim, isRefresh: boolean): Flight<Landing<V>> {
+    const flight = this.#flight(request, fence, false, () => this.#settle(request.key, lease))
+    this.#flights.set(request.key, flight)
+    this.#run(flight, () => this.#loadClaimed(flight, request, fence, isRefresh))
     return flight
   }
 
   /** Waits for a load that another thread has begun, or another cache of the name, and loads if nothing comes of it. */
-  #follow(request: Request<V>): Flight<Landing> {
+  #follow(request: LoadRequest<V>): Flight<Landing<V>> {
     const { engine, wakeups } = this.#host
-    const flight = this.#register(request, engine.fence(), true)
     let lease: number | undefined
-    const work = async (control: FlightControl): Promise<Landing> => {
+    const flight = this.#flight(request, engine.fence(), true, () => {
+      if (lease !== undefined) this.#settle(request.key, lease)
+    })
+    this.#flights.set(request.key, flight)
+    this.#run(flight, async () => {
       for (let look = 0; ; look++) {
-        await wakeups.wait(request.key, look, control.signal)
-        control.signal.throwIfAborted()
+        await wakeups.wait(request.key, look, flight.signal)
+        if (flight.isOver) return
         const stored = engine.peek(request.key)
-        if (stored !== undefined) return { stored, isFenced: false }
+        if (stored !== undefined) return flight.land(this.#landing(stored, false))
         const claim = this.#claim(request)
         if (claim === undefined) continue
         lease = claim[0]
-        return this.#loadClaimed(request, control, claim[1], false)
+        return this.#loadClaimed(flight, request, claim[1], false)
       }
-    }
-    this.#start(flight, request, work, () => {
-      if (lease !== undefined) this.#settle(request.key, lease)
     })
     return flight
   }
 
-  /** A flight that others who ask for the key find, before its work has begun. */
-  #register({ key, tags, hardTimeout }: Request<V>, fence: number, follows: boolean): Flight<Landing> {
-    const flight = new Flight<Landing>(fence, tags, hardTimeout, follows)
-    this.#flights.set(key, flight)
-    return flight
-  }
-
-  #start(
-    flight: Flight<Landing>,
-    { key, onError }: Request<V>,
-    work: (control: FlightControl) => Promise<Landing>,
-    onEnd?: () => void,
-  ): void {
-    flight.start(work, (error) => {
+  #flight(
+    { key, tags, onError }: LoadRequest<V>,
+    fence: number,
+    keepsAlive: boolean,
+    onEnd: () => void,
+  ): Flight<Landing<V>> {
+    const flight = new Flight<Landing<V>>(fence, tags, keepsAlive, (error, wasAwaited) => {
       if (error !== undefined) {
         this.counts.loadErrors++
         onError?.()
+        this.#onFailure(key, error, flight.signal.aborted, wasAwaited)
       }
       if (this.#flights.get(key) === flight) this.#flights.delete(key)
-      onEnd?.()
+      onEnd()
     })
+    return flight
+  }
+
+  #onFailure(key: string, error: unknown, isAborted: boolean, wasAwaited: boolean): void {
+    const { code } = Object(error) as { code?: unknown }
+    // A load that its callers gave up, or that ended with the cache, says nothing about the source.
+    if (code === 'ERR_CACHE_CLOSED' || (isAborted && code !== 'ERR_CACHE_LOAD_TIMEOUT')) return
+    this.#backoff.remember(key, error, this.#host.clock.now())
+    if (wasAwaited || !backgroundError.hasSubscribers) return
+    const { name, traceKeys } = this.#host
+    backgroundError.publish({ name, key: nameOnChannels(key, traceKeys), error })
+  }
+
+  /** Begins the work of a flight, which ends it. */
+  #run(flight: Flight<Landing<V>>, work: () => Promise<void>): void {
+    work().catch((error) => flight.fail(error))
   }
 
   #settle(key: string, lease: number): void {
@@ -236,90 +232,91 @@ export class Loader<V> {
 
   /** Loads, unless another thread stored the value just before the lease was granted. */
   async #loadClaimed(
-    request: Request<V>,
-    control: FlightControl,
+    flight: Flight<Landing<V>>,
+    request: LoadRequest<V>,
     fence: number,
     isRefresh: boolean,
-  ): Promise<Landing> {
-    const stored = isRefresh ? undefined : this.#host.engine.peek(request.key)
-    return stored === undefined ? this.#load(request, control, fence) : { stored, isFenced: false }
+  ): Promise<void> {
+    const { engine } = this.#host
+    if (!isRefresh && engine.peek(request.key) !== undefined) {
+      // The callers are about to wait for it.
+      await null
+      if (flight.isOver) return
+      const stored = engine.peek(request.key)
+      if (stored !== undefined) return flight.land(this.#landing(stored, false))
+    }
+    return this.#load(flight, request, fence, isRefresh)
   }
 
-  async #load(request: Request<V>, control: FlightControl, fence: number): Promise<Landing> {
-    const { engine } = this.#host
-    const { key, staleIfError, staleWhileRevalidate } = request
-    const { signal } = control
-    const start = performance.now()
+  async #load(
+    flight: Flight<Landing<V>>,
+    request: LoadRequest<V>,
+    fence: number,
+    isRefresh: boolean,
+  ): Promise<void> {
+    const { engine, clock } = this.#host
+    const { key, staleIfError, staleWhileRevalidate, hardTimeout } = request
+    const start = clock.now()
     this.counts.loads++
-    control.startLoad()
+    flight.startLoad(hardTimeout, () => timedOut(subjectOf(request), 'hardTimeout', hardTimeout))
     const grace = Math.max(staleIfError, staleWhileRevalidate)
-    const stale = this.#staleWithin(key, grace)
     const context: LoadContext<V> = {
-      signal,
-      stale: stale === undefined ? undefined : this.#host.decode(stale),
+      signal: flight.signal,
+      stale: this.#staleWithin(key, grace),
       ttl: request.ttl ?? engine.settings.ttl,
       tags: request.tags,
       store: true,
     }
-    const stored = this.#host.encode(await request.load(context))
-    const life = this.#life(context.ttl, request.ttlJitter)
-    const tags = context.tags === undefined ? undefined : checkedTags(context.tags)
+    const value = await within(this, key, () => this.#call(request, context, isRefresh))
     // Whoever waited has been told of the end already, and a newer load may be under way.
-    if (signal.aborted) return { stored, isFenced: true }
-    if (!context.store) return { stored, isFenced: !engine.permits(key, fence, tags) }
-    const left = life === Infinity ? Infinity : Math.max(0, Math.floor(life - (performance.now() - start)))
+    if (flight.isOver) return
+    const stored = this.#host.encode(value)
+    const landing = this.#landing(stored, false)
+    request.check?.(landing.value(), context)
+    const life = this.#life(context.ttl, request.ttlJitter)
+    const tags = context.tags === undefined ? undefined : tagList(context.tags, 'tags')
+    this.#backoff.forget(key)
+    if (!context.store) {
+      flight.land(engine.permits(key, fence, tags) ? landing : this.#landing(stored, true))
+      return
+    }
+    const left = life === Infinity ? Infinity : Math.max(0, Math.floor(life - (clock.now() - start)))
+    this.#host.onWrite()
+    // The moment at which it is certain that the value holds, or does not: those who wait get it in the same turn.
     const outcome = engine.set(key, stored, left, fence, tags, grace)
+    flight.land(outcome === Outcome.Fenced ? this.#landing(stored, true) : landing)
     request.onOutcome?.(outcome)
-    return { stored, isFenced: outcome === Outcome.Fenced }
+  }
+
+  #call(request: LoadRequest<V>, context: LoadContext<V>, isRefresh: boolean): V | Promise<V> {
+    const { name, traceKeys } = this.#host
+    return traced(
+      () => request.load(context),
+      () => ({ name, key: nameOnChannels(request.key, traceKeys), isRefresh }),
+    )
+  }
+
+  #landing(stored: Stored, isFenced: boolean): Landing<V> {
+    const { share } = this.#host
+    let first: { value: V; isShared: boolean } | undefined
+    return {
+      isFenced,
+      value() {
+        if (first?.isShared) return first.value
+        const next = share(typeof stored === 'string' ? stored : new Uint8Array(stored))
+        first ??= next
+        return next.value
+      },
+    }
   }
 
   /** The TTL of a result, shortened at random by up to the part that `jitter` says. */
   #life(ttl: number | undefined, jitter: number): number {
-    const life = ttl ?? this.#host.engine.settings.ttl
-    checkTtl(life)
+    const life = duration(ttl ?? this.#host.engine.settings.ttl, 'ttl')
     return jitter === 0 ? life : life * (1 - jitter * Math.random())
   }
 
   resetCounts(): void {
-    this.counts = emptyCounts()
-  }
-}
-
-function emptyCounts(): LoadCounts {
-  return { loads: 0, loadErrors: 0, loadsShared: 0, stale: 0, refreshes: 0 }
-}
-
-/** How long one call may take, whatever number of loads it comes to. */
-class CallTime {
-  readonly #start = performance.now()
-  readonly #timeout: number
-  readonly #hardTimeout: number
-  #loads = 0
-
-  constructor({ timeout, hardTimeout }: Pick<Request<unknown>, 'timeout' | 'hardTimeout'>) {
-    this.#timeout = timeout
-    this.#hardTimeout = hardTimeout
-  }
-
-  /** Ms for which the caller still waits. */
-  left(): number {
-    return this.#timeout === Infinity ? Infinity : Math.max(0, this.#timeout - this.#taken())
-  }
-
-  #taken(): number {
-    return performance.now() - this.#start
-  }
-
-  /**
-   * To be called before a load that was overtaken is begun again. Throws when that has gone on for longer than
-   * one load may take; from the third time on it lets others have their turn first.
-   */
-  async again(): Promise<void> {
-    if (this.#taken() >= this.#hardTimeout) {
-      const message = `each load was overtaken by an invalidation, for ${this.#hardTimeout} ms`
-      throw new CacheError('ERR_CACHE_OVERTAKEN', message)
-    }
-    this.#loads++
-    if (this.#loads > 2) await pause(1)
+    this.counts = noLoads()
   }
 }

@@ -1,7 +1,14 @@
-import { describe, outOfRange, wrongType } from '../common/errors.js'
-import { checkOptions, checkTtl } from '../common/validate.js'
-import { checkedTags, checkTags } from '../engine/limits.js'
-import type { Request } from './loader.js'
+import {
+  abortSignal,
+  defineOptions,
+  duration,
+  flag,
+  type Parse,
+  part,
+  type Schema,
+  target,
+} from '../common/options.js'
+import { checkedTags, MAX_TAGS } from '../engine/limits.js'
 
 /** What a load is given. It may change what is not read-only; that then holds for its result. */
 export interface LoadContext<V = unknown> {
@@ -11,7 +18,7 @@ export interface LoadContext<V = unknown> {
   readonly stale: V | undefined
   /** The TTL in ms of the result, counted from the start of the load. */
   ttl: number | undefined
-  /** The tags of the result; at most 8. */
+  /** The tags of the result; at most 128. */
   tags: readonly string[] | undefined
   /** Whether the result is stored; `true` unless the load says otherwise. */
   store: boolean
@@ -23,93 +30,80 @@ export interface LoadStatus {
    * `hit`: from the cache. `load`: loaded for this call, by this thread or another. `shared`: by a load that
    * was under way in this thread. `stale`: from the cache, past its TTL.
    */
-  source?: 'hit' | 'load' | 'shared' | 'stale'
+  source?: 'hit' | 'load' | 'shared' | 'stale' | undefined
   /** With `stale`: why the load failed, if it did. */
   error?: unknown
 }
 
-/** How `getOrSet` loads and stores. */
-export interface GetOrSetOptions {
-  /** Ms to live, counted from the start of the load. Default: the cache's. */
-  ttl?: number
+/** How values are loaded, where a call does not say otherwise: `loading` of the options of a cache. */
+export interface LoadingOptions {
   /** A part of the TTL, from 0 to 1, of which up to all is taken off at random. Default: 0. */
-  ttlJitter?: number
-  /** Up to 8 names under which `invalidateTag` finds the value. */
-  tags?: readonly string[]
-  /** Ends this caller's wait. The load goes on as long as another caller waits for it. */
-  signal?: AbortSignal
+  ttlJitter?: number | undefined
   /**
    * Ms after which this caller waits no longer: it is served the stale value, if there is one that may be
-   * served, else it fails with `ERR_CACHE_LOAD_TIMEOUT`. The load goes on. As with all timers here, the process does not
-   * stay alive for it. Default: `Infinity`.
+   * served, else it fails with `ERR_CACHE_LOAD_TIMEOUT`. The load goes on. The process stays alive until then, as it
+   * does for nothing else that is waited for here. Default: `Infinity`.
    */
-  timeout?: number
+  timeout?: number | undefined
   /**
    * Ms after which a load that has not settled fails with `ERR_CACHE_LOAD_TIMEOUT` and its key is free
    * again; `Infinity` never. A call whose loads are each overtaken by an invalidation fails after as long with
    * `ERR_CACHE_OVERTAKEN`. Default: 30 000.
    */
-  hardTimeout?: number
+  hardTimeout?: number | undefined
   /**
    * Ms after its TTL for which a value is served while it is loaded again behind the scenes. It must have
    * been given when the value was loaded, too: only then is the value kept. Default: 0.
    */
-  staleWhileRevalidate?: number
+  staleWhileRevalidate?: number | undefined
   /** Ms after its TTL for which a value is served when its load fails; kept as above. Default: 0. */
-  staleIfError?: number
+  staleIfError?: number | undefined
   /**
    * The part of the value's own TTL, from 0 to 1, that must be left; with less, a hit begins to load the
    * value again behind the scenes. Default: 0, never.
    */
-  refreshAhead?: number
+  refreshAhead?: number | undefined
+  /**
+   * Ms after a failed load for which its key is not loaded again in this thread: callers are given the same error, or
+   * the stale value. A value that is stored, or `forceRefresh`, ends it. Default: 0.
+   */
+  retryAfter?: number | undefined
+}
+
+/** How `getOrSet` loads and stores. */
+export interface GetOrSetOptions extends LoadingOptions {
+  /** Ms to live, counted from the start of the load. Default: the cache's. */
+  ttl?: number | undefined
+  /** Up to 128 names under which `invalidateTag` finds the value. */
+  tags?: readonly string[] | undefined
+  /** Loads, whatever is cached, and stores the result. Waits for no load that began before. Default: `false`. */
+  forceRefresh?: boolean | undefined
+  /** Ends this caller's wait. The load goes on as long as another caller waits for it. */
+  signal?: AbortSignal | undefined
   /** An object of the caller's that is told where the result came from. */
-  status?: LoadStatus
+  status?: LoadStatus | undefined
 }
 
-const DEFAULT_HARD_TIMEOUT = 30_000
+/** Tags of an entry, in an array of our own. */
+export const tagList: Parse<readonly string[]> = (value, name) => checkedTags(value, MAX_TAGS, name)
 
-function checkPart(value: unknown, name: string): void {
-  if (typeof value !== 'number') throw wrongType(`${name} must be a number from 0 to 1`)
-  if (!(value >= 0 && value <= 1)) throw outOfRange(`${name} must be from 0 to 1, not ${value}`)
+export const LOADING: Schema<LoadingOptions> = {
+  ttlJitter: part,
+  timeout: duration,
+  hardTimeout: duration,
+  staleWhileRevalidate: duration,
+  staleIfError: duration,
+  refreshAhead: part,
+  retryAfter: duration,
 }
 
-/** Checks the options of `getOrSet`. Runs at every hit. */
-export function checkGetOrSetOptions(options: GetOrSetOptions): void {
-  checkOptions(options)
-  const { signal } = options
-  if (signal !== undefined && typeof signal?.throwIfAborted !== 'function') {
-    throw wrongType(`signal must be an AbortSignal, not ${describe(signal)}`)
-  }
-  if (options.ttl !== undefined) checkTtl(options.ttl)
-  if (options.tags !== undefined) checkTags(options.tags)
-  if (options.ttlJitter !== undefined) checkPart(options.ttlJitter, 'ttlJitter')
-  if (options.refreshAhead !== undefined) checkPart(options.refreshAhead, 'refreshAhead')
-  if (options.timeout !== undefined) checkTtl(options.timeout, 'timeout')
-  if (options.hardTimeout !== undefined) checkTtl(options.hardTimeout, 'hardTimeout')
-  if (options.staleIfError !== undefined) checkTtl(options.staleIfError, 'staleIfError')
-  if (options.staleWhileRevalidate !== undefined) {
-    checkTtl(options.staleWhileRevalidate, 'staleWhileRevalidate')
-  }
+export const GET_OR_SET: Schema<GetOrSetOptions> = {
+  ...LOADING,
+  ttl: duration,
+  tags: tagList,
+  forceRefresh: flag,
+  signal: abortSignal,
+  status: target<LoadStatus>,
 }
 
-/** A call of `getOrSet` with its defaults filled in. */
-export function requestOf<V>(
-  key: string,
-  load: (context: LoadContext<V>) => V | Promise<V>,
-  options: GetOrSetOptions,
-): Request<V> {
-  return {
-    key,
-    load,
-    ttl: options.ttl,
-    tags: options.tags === undefined ? undefined : checkedTags(options.tags),
-    signal: options.signal,
-    status: options.status,
-    ttlJitter: options.ttlJitter ?? 0,
-    refreshAhead: options.refreshAhead ?? 0,
-    timeout: options.timeout ?? Infinity,
-    hardTimeout: options.hardTimeout ?? DEFAULT_HARD_TIMEOUT,
-    staleWhileRevalidate: options.staleWhileRevalidate ?? 0,
-    staleIfError: options.staleIfError ?? 0,
-  }
-}
+export const parseGetOrSet = defineOptions<GetOrSetOptions>('getOrSet', GET_OR_SET)

@@ -3,12 +3,12 @@ import type { Stored } from '../engine/engine.js'
 /** How many decoded values a thread keeps. */
 export interface NearOptions {
   /** The most values kept. Default: 16 384, or as many as the cache may hold, if that is less. */
-  max?: number
+  max?: number | undefined
   /**
    * The most bytes that the values kept may have, counted as for the cache's `maxSize`; decoded they take several times
    * as much. Default: 16 MiB.
    */
-  maxSize?: number
+  maxSize?: number | undefined
   /**
    * How a copy knows the time. `shared`: from memory that a thread of the engine keeps up to date while copies of values
    * with a TTL are read, with a look at the clock in the last quarter of a second of a value's life. `exact`: from
@@ -17,7 +17,7 @@ export interface NearOptions {
    * behind, and for the moment that it takes that thread to wake up, a value be returned that expired meanwhile.
    * Default: `shared`; in a `PolicyCache`, `exact`.
    */
-  clock?: 'shared' | 'exact'
+  clock?: 'shared' | 'exact' | undefined
 }
 
 /** Reads of a cache that keep what they decode. All values are frozen, or private to the caller. */

@@ -1,12 +1,17 @@
 import { describe, wrongType } from '../common/errors.js'
+import { isPlainObject } from '../common/shape.js'
 
 /** How deep a context may be nested. */
 const MAX_DEPTH = 64
 
 /**
- * The JSON Canonicalization Scheme (RFC 8785): equal values, and only those, have equal texts.
+ * The JSON Canonicalization Scheme (RFC 8785): equal values, and only those, have equal texts. A field that is
+ * `undefined` is as one that is not there. Of an array only its items count.
  *
- * @throws `ERR_INVALID_ARG_TYPE`, naming the place, for what JSON cannot hold without loss: `undefined`,
+ * Each part of the value is read once, so that what it is parsed to again is what was written, whatever a getter or a
+ * proxy says the second time.
+ *
+ * @throws `ERR_INVALID_ARG_TYPE`, naming the place, for what JSON cannot hold without loss: `undefined` in an array,
  * functions, symbols, BigInt, NaN and infinities, lone surrogates, holes in arrays, objects with a class
  * (Map, Date and so on), and nesting deeper than 64.
  */
@@ -20,7 +25,7 @@ export function canonicalize(value: unknown, path = 'context', depth = 0): strin
     case 'number':
       if (!Number.isFinite(value)) throw wrongType(`${path} is ${value}, which JSON cannot hold`)
       // ECMAScript's own shortest form is the one that the RFC asks for; -0 is written 0.
-      return JSON.stringify(value)
+      return String(value === 0 ? 0 : value)
     case 'object':
       if (value === null) return 'null'
       return Array.isArray(value) ? list(value, path, depth) : record(value, path, depth)
@@ -37,23 +42,26 @@ function text(value: string, path: string): string {
 }
 
 function list(value: readonly unknown[], path: string, depth: number): string {
-  // Array.from makes holes visible as undefined, which is refused.
-  const items = Array.from(value, (item, at) => canonicalize(item, `${path}[${at}]`, depth + 1))
-  return `[${items.join(',')}]`
+  let out = '['
+  const { length } = value
+  for (let at = 0; at < length; at++) {
+    if (at > 0) out += ','
+    out += canonicalize(value[at], `${path}[${at}]`, depth + 1)
+  }
+  return `${out}]`
 }
 
 function record(value: object, path: string, depth: number): string {
-  const prototype = Object.getPrototypeOf(value)
-  if (prototype !== null && prototype !== Object.prototype) {
+  if (!isPlainObject(value)) {
     throw wrongType(`${path} is ${describe(value)}; only plain objects and arrays have a canonical form`)
   }
   if (Object.getOwnPropertySymbols(value).length > 0) throw wrongType(`${path} has a symbol as a key`)
+  let out = ''
   // The default order of sort is by UTF-16 units, as the RFC asks.
-  const members = Object.keys(value)
-    .sort()
-    .map((key) => {
-      const member = canonicalize((value as Record<string, unknown>)[key], `${path}.${key}`, depth + 1)
-      return `${text(key, path)}:${member}`
-    })
-  return `{${members.join(',')}}`
+  for (const key of Object.keys(value).sort()) {
+    const member = (value as Record<string, unknown>)[key]
+    if (member === undefined) continue
+    out += `${out === '' ? '' : ','}${text(key, path)}:${canonicalize(member, `${path}.${key}`, depth + 1)}`
+  }
+  return `{${out}}`
 }

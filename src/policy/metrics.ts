@@ -1,15 +1,12 @@
-import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
+import { startTimer } from '../common/timers.js'
+import type { SharedCounters } from '../engine/engine.js'
+import { BUCKETS, bucketOf, type Latency, latencyOf } from './latency.js'
 
-/** Percentiles of a duration, in ms; all 0 while there is no sample. */
-export interface Latency {
-  samples: number
-  p50: number
-  p95: number
-  p99: number
-  max: number
-}
-
-/** What happened in a {@link PolicyCache} of this thread since it was made or its metrics were reset. */
+/**
+ * What happened in a {@link PolicyCache} since it was opened or its metrics were reset, in all threads that have it
+ * open. What another thread counted in the last tenth of a second may be missing; of a thread that is terminated it is
+ * lost.
+ */
 export interface PolicyMetrics {
   /** Reads answered from the cache. */
   hits: number
@@ -32,7 +29,7 @@ export interface PolicyMetrics {
   errors: number
   /** Decisions not stored because what they were made from changed meanwhile. */
   fenced: number
-  /** Calls of `invalidate`. */
+  /** Calls of `invalidate` and `invalidateTag`. */
   invalidations: number
   /** How long `get` and the cached answers of `decide` took. */
   getLatency: Latency
@@ -42,10 +39,11 @@ export interface PolicyMetrics {
   evaluationLatency: Latency
 }
 
-export const COUNTERS = [
+const COUNTERS = [
   'hits',
   'misses',
   'stale',
+  'refreshes',
   'sets',
   'evaluations',
   'errors',
@@ -53,57 +51,81 @@ export const COUNTERS = [
   'invalidations',
 ] as const
 
-type Counter = (typeof COUNTERS)[number]
+const TIMERS = ['get', 'set', 'evaluation'] as const
 
-/** A histogram of ns, read in ms. */
-class Timer {
-  readonly #histogram: RecordableHistogram = createHistogram()
+/** How many numbers the metrics of a policy cache take. */
+export const METRICS_SIZE = COUNTERS.length + TIMERS.length * BUCKETS
 
-  record(startMs: number): void {
-    this.#histogram.record(Math.max(1, Math.round((performance.now() - startMs) * 1e6)))
-  }
+/** Ms after which what a thread counted is there for all. */
+const FLUSH_AFTER = 100
 
-  read(): Latency {
-    const histogram = this.#histogram
-    const samples = histogram.count
-    const at = (percentile: number) => (samples === 0 ? 0 : histogram.percentile(percentile) / 1e6)
-    return { samples, p50: at(50), p95: at(95), p99: at(99), max: samples === 0 ? 0 : histogram.max / 1e6 }
-  }
-
-  reset(): void {
-    this.#histogram.reset()
-  }
-}
-
+/** Counts for one thread, and adds them to what all threads counted, a few times a second. */
 export class MetricsRecorder {
-  readonly get = new Timer()
-  readonly set = new Timer()
-  readonly evaluation = new Timer()
-  #counts = emptyCounts()
+  readonly #shared: SharedCounters
+  readonly #own = new Float64Array(METRICS_SIZE)
+  #timer: NodeJS.Timeout | undefined
 
-  count(counter: Counter): void {
-    this.#counts[counter]++
+  constructor(shared: SharedCounters) {
+    this.#shared = shared
   }
 
-  read(): Omit<PolicyMetrics, 'refreshes'> {
-    const { hits, misses, stale } = this.#counts
+  count(counter: (typeof COUNTERS)[number], times = 1): void {
+    this.#add(COUNTERS.indexOf(counter), times)
+  }
+
+  record(timer: (typeof TIMERS)[number], startMs: number): void {
+    const bucket = bucketOf(performance.now() - startMs)
+    this.#add(COUNTERS.length + TIMERS.indexOf(timer) * BUCKETS + bucket, 1)
+  }
+
+  #add(place: number, times: number): void {
+    ;(this.#own[place] as number) += times
+    this.#timer ??= startTimer(FLUSH_AFTER, () => this.close())
+  }
+
+  /** Adds what was counted here to what all see. */
+  flush(): void {
+    if (this.#timer === undefined) return
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#shared.add(this.#own)
+    this.#own.fill(0)
+  }
+
+  read(): PolicyMetrics {
+    this.flush()
+    const all = this.#shared.read()
+    const counts = Object.fromEntries(COUNTERS.map((counter, at) => [counter, all[at] as number])) as Record<
+      (typeof COUNTERS)[number],
+      number
+    >
+    const latency = (timer: (typeof TIMERS)[number]) => {
+      const start = COUNTERS.length + TIMERS.indexOf(timer) * BUCKETS
+      return latencyOf(all.subarray(start, start + BUCKETS))
+    }
+    const { hits, misses, stale } = counts
     return {
-      ...this.#counts,
+      ...counts,
       hitRate: hits + misses === 0 ? 0 : (hits + stale) / (hits + misses),
-      getLatency: this.get.read(),
-      setLatency: this.set.read(),
-      evaluationLatency: this.evaluation.read(),
+      getLatency: latency('get'),
+      setLatency: latency('set'),
+      evaluationLatency: latency('evaluation'),
+    }
+  }
+
+  /** As {@link MetricsRecorder.flush}, also where the cache may be closed. */
+  close(): void {
+    try {
+      this.flush()
+    } catch {
+      // It was closed before.
     }
   }
 
   reset(): void {
-    this.#counts = emptyCounts()
-    this.get.reset()
-    this.set.reset()
-    this.evaluation.reset()
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#own.fill(0)
+    this.#shared.reset()
   }
-}
-
-function emptyCounts(): Record<Counter, number> {
-  return Object.fromEntries(COUNTERS.map((counter) => [counter, 0])) as Record<Counter, number>
 }

@@ -1,5 +1,5 @@
-import { outOfRange } from '../common/errors.js'
-import { checkTtl } from '../common/validate.js'
+import { describe, wrongType } from '../common/errors.js'
+import { defineOptions, duration, type Parse } from '../common/options.js'
 import type { Sensitivity } from './query.js'
 
 /** Ms that a decision lives, by the sensitivity of its resource. */
@@ -15,6 +15,22 @@ const DEFAULTS: SensitivityTtls = {
 /** Ms that a denial lives at the most. */
 const DEFAULT_DENY_TTL = 30_000
 
+const parse = defineOptions<Partial<SensitivityTtls>>('ttl', {
+  critical: duration,
+  confidential: duration,
+  internal: duration,
+  public: duration,
+})
+
+/** The option `ttl` of a policy cache. */
+export const parseTtls: Parse<Partial<SensitivityTtls>> = (value, name) => {
+  if (typeof value !== 'object' || value === null) {
+    const example = 'such as { public: 300_000 }'
+    throw wrongType(`${name} must be an object of ms by sensitivity, ${example}, not ${describe(value)}`)
+  }
+  return parse(value)
+}
+
 /** How long decisions are kept. */
 export class DecisionTtl {
   readonly #bySensitivity: ReadonlyMap<string, number>
@@ -22,13 +38,6 @@ export class DecisionTtl {
   readonly #deny: number
 
   constructor(ttls: Partial<SensitivityTtls> = {}, denyTtl = DEFAULT_DENY_TTL) {
-    for (const [sensitivity, ttl] of Object.entries(ttls)) {
-      if (!Object.hasOwn(DEFAULTS, sensitivity)) {
-        throw outOfRange(`ttl has an unknown sensitivity ${JSON.stringify(sensitivity)}`)
-      }
-      checkTtl(ttl, `ttl.${sensitivity}`)
-    }
-    checkTtl(denyTtl, 'denyTtl')
     const all = { ...DEFAULTS, ...ttls }
     this.#bySensitivity = new Map(Object.entries(all))
     this.#strictest = Math.min(...Object.values(all))

@@ -13,8 +13,9 @@ struct peer {
 };
 
 static uint32_t holds(const uint16_t *name, size_t length) {
-  static const uint16_t taken[] = {'t', 'a', 'k', 'e', 'n'};
-  return length == 5 && memcmp(name, taken, sizeof taken) == 0 ? 1 : 0;
+  // The cache 'taken', as engines know it.
+  static const uint16_t taken[] = {'c', 'a', 'c', 'h', 'e', ':', 't', 'a', 'k', 'e', 'n'};
+  return length == sizeof taken / sizeof taken[0] && memcmp(name, taken, sizeof taken) == 0 ? 1 : 0;
 }
 
 static size_t folder(uint8_t *out, size_t capacity) {

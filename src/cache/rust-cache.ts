@@ -1,18 +1,28 @@
-import { describe, outOfRange, wrongType } from './common/errors.js'
-import { checkCount, checkKey, checkOptions, checkText, checkTtl } from './common/validate.js'
-import { binding } from './engine/binding.js'
-import { Outcome, type PurgeSlice } from './engine/engine.js'
-import { NativeEngine } from './engine/native.js'
-import { purgeFor } from './engine/purge.js'
-import { RAW_FORMAT } from './serializer.js'
+import { describe, wrongType } from '../common/errors.js'
+import { count, defineOptions, name } from '../common/options.js'
+import { checkKey, checkTtl } from '../common/validate.js'
+import { binding } from '../engine/binding.js'
+import { Outcome, type PurgeSlice } from '../engine/engine.js'
+import { NativeEngine } from '../engine/native.js'
+import { purgeFor } from '../engine/purge.js'
+import { RAW_FORMAT } from '../serializer/serializer.js'
+import { engineName } from './core.js'
+import { ttl } from './options.js'
 
 /** Options of a {@link RustCache}; as in `CacheOptions`. */
 export interface RustCacheOptions {
-  name?: string
-  max?: number
-  maxSize?: number
-  ttl?: number
+  name?: string | undefined
+  max?: number | undefined
+  maxSize?: number | undefined
+  ttl?: number | undefined
 }
+
+const parse = defineOptions<RustCacheOptions>('RustCache', {
+  name,
+  max: count,
+  maxSize: count,
+  ttl,
+})
 
 /**
  * The native cache as it is: strings in, strings out, no fallback. `Cache` is what most programs want.
@@ -24,20 +34,13 @@ export class RustCache implements Disposable {
   readonly #engine: NativeEngine
 
   constructor(options: RustCacheOptions = {}) {
-    checkOptions(options)
-    const { name, max, maxSize, ttl } = options
-    if (name !== undefined) checkText(name, 'name')
-    if (max !== undefined) checkCount(max, 'max')
-    if (maxSize !== undefined) checkCount(maxSize, 'maxSize')
-    if (ttl !== undefined) checkTtl(ttl)
-    if (ttl === 0) throw outOfRange('ttl must be more than 0 ms')
+    const { name, ...limits } = parse(options)
     const native = binding()
     if (native.binding === undefined) throw native.error
     this.#engine = new NativeEngine(native.binding, {
-      name,
-      max,
-      maxSize,
-      ttl: ttl && Math.ceil(ttl),
+      ...limits,
+      name: name === undefined ? undefined : engineName('cache', name),
+      label: name,
       format: RAW_FORMAT,
     })
   }

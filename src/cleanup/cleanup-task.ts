@@ -1,12 +1,10 @@
-import { channel } from 'node:diagnostics_channel'
 import { setTimeout as pause } from 'node:timers/promises'
-import { debuglog } from 'node:util'
-import { wrongType } from './common/errors.js'
-import { checkFunction, checkTtl } from './common/validate.js'
-import type { PurgeSlice } from './engine/engine.js'
-
-const debug = debuglog('sark-cache')
-const cleaned = channel('sark-cache:cleanup')
+import { cleaned, debug } from '../common/channels.js'
+import { describe, reading, wrongType } from '../common/errors.js'
+import { defineOptions, duration } from '../common/options.js'
+import { keepAlive, MAX_DELAY } from '../common/timers.js'
+import { checkFunction } from '../common/validate.js'
+import type { PurgeSlice } from '../engine/engine.js'
 
 /** What a {@link CleanupTask} cleans: a `Cache`, a `PolicyCache` or a `RustCache`. */
 export interface Purgeable {
@@ -17,9 +15,9 @@ export interface Purgeable {
 /** Options of a {@link CleanupTask}. */
 export interface CleanupOptions {
   /** Ms from the end of one run to the start of the next. Default: 60 000. */
-  interval?: number
+  interval?: number | undefined
   /** Ms for which a slice holds the event loop, at the most. Default: 2. */
-  sliceMs?: number
+  sliceMs?: number | undefined
 }
 
 /** What a {@link CleanupTask} has done. */
@@ -55,6 +53,8 @@ export interface CleanupHealth {
   reason: string | undefined
 }
 
+const parse = defineOptions<CleanupOptions>('CleanupTask', { interval: duration, sliceMs: duration })
+
 /** Runs that may be missed before the task is called unhealthy. */
 const MISSED_RUNS = 3
 
@@ -85,14 +85,13 @@ export class CleanupTask implements Disposable {
   }
 
   constructor(cache: Purgeable, options: CleanupOptions = {}) {
-    if (typeof cache !== 'object' || cache === null) throw wrongType('the cache must be an object')
-    checkFunction(cache.purgeSlice, 'purgeSlice of the cache')
-    const { interval = 60_000, sliceMs = 2 } = options
-    checkTtl(interval, 'interval')
-    checkTtl(sliceMs, 'sliceMs')
+    if (typeof cache !== 'object' || cache === null)
+      throw wrongType(`the cache must be an object, not ${describe(cache)}`)
+    reading('the cache', () => checkFunction(cache.purgeSlice, 'purgeSlice of the cache'))
+    const { interval = 60_000, sliceMs = 2 } = parse(options)
     this.#cache = cache
     // setTimeout takes no more; it would fire at once.
-    this.#interval = Math.min(Math.max(1, interval), 2 ** 31 - 1)
+    this.#interval = Math.min(Math.max(1, interval), MAX_DELAY)
     this.#sliceMs = sliceMs
   }
 
@@ -190,15 +189,5 @@ export class CleanupTask implements Disposable {
   /** Ends the runs without waiting. */
   [Symbol.dispose](): void {
     void this.stop()
-  }
-}
-
-/** Lets the process live until `promise` is settled: somebody waits for it. */
-async function keepAlive<T>(promise: Promise<T>): Promise<T> {
-  const handle = setTimeout(() => {}, 2 ** 31 - 1)
-  try {
-    return await promise
-  } finally {
-    clearTimeout(handle)
   }
 }

@@ -1,0 +1,231 @@
+import { closed, debug, evicted, invalidated, nameOnChannels } from '../common/channels.js'
+import { type Clock, systemClock, timeOfDay } from '../common/clock.js'
+import { CacheError } from '../common/errors.js'
+import { freezeDeep } from '../common/freeze.js'
+import { startTimer } from '../common/timers.js'
+import type { Engine, EngineSettings, EngineStats, Stored } from '../engine/engine.js'
+import { openEngine } from '../engine/select.js'
+import { Loader } from '../loading/loader.js'
+import type { LoadingOptions } from '../loading/options.js'
+import { Wakeups } from '../loading/wakeups.js'
+import type { Near, NearOptions } from '../near/near.js'
+import { FORMATS, type JsonMode, type Serializer, serializerOf } from '../serializer/serializer.js'
+import type { CacheOptions } from './options.js'
+
+/** Closes the channel of a cache that is collected without having been closed. */
+const abandoned = new FinalizationRegistry<Wakeups>((wakeups) => wakeups.close())
+
+/** Ms between two looks at what was evicted, while somebody wants to know. */
+const EVICTIONS_EVERY = 100
+
+/** What an engine's cache is for; those of one name and different kinds have nothing in common. */
+export type CacheKind = 'cache' | 'policy'
+
+/** The name by which engines know a cache. No two kinds have a name in common. */
+export function engineName(kind: CacheKind, name: string): string {
+  return `${kind}:${name}`
+}
+
+interface Parts {
+  readonly name: string | undefined
+  readonly engine: Engine
+  readonly serializer: Serializer
+  readonly near: NearOptions | false
+  readonly loading: LoadingOptions
+  readonly clock: Clock | undefined
+  readonly traceKeys: boolean
+  /** The namespaces on the way from the root of the cache to this part of it. */
+  readonly path: string
+  /** The name by which threads tell each other of loads that ended; `undefined` for a cache of one thread. */
+  readonly wakeups: string | undefined
+}
+
+/** All that there are, so that one can be told from whatever else is passed. */
+const cores = new WeakSet<object>()
+
+export function isCore(value: object): boolean {
+  return cores.has(value)
+}
+
+/** What a cache is made of: an engine, a serializer, decoded copies and a loader. All verbs of `Cache` work on one. */
+export class CacheCore<V> {
+  /** The name given; `undefined` for a private cache. */
+  readonly name: string | undefined
+  readonly engine: Engine
+  readonly settings: EngineSettings
+  readonly near: Near<V> | undefined
+  readonly loader: Loader<V>
+  readonly loading: LoadingOptions
+  /** Ms since the epoch, by the cache's clock. */
+  readonly timeOfDay: () => number
+  readonly #parts: Parts
+  readonly #wakeups: Wakeups
+  #lastStats: EngineStats | undefined
+  #evictionTimer: NodeJS.Timeout | undefined
+  #isClosed = false
+
+  constructor(parts: Parts) {
+    const { name, engine, serializer, near, loading, clock, traceKeys } = parts
+    this.#parts = parts
+    cores.add(this)
+    this.name = name
+    this.engine = engine
+    this.loading = loading
+    this.timeOfDay = timeOfDay(clock)
+    const { maxEntrySize, maxSize } = engine.settings
+    this.settings = { ...engine.settings, maxEntrySize: Math.min(maxEntrySize, maxSize) }
+    this.near =
+      near === false ? undefined : engine.near(near, (stored: Stored) => serializer.decode(stored) as V)
+    this.#wakeups = new Wakeups(parts.wakeups)
+    abandoned.register(this, this.#wakeups, this)
+    const isNear = near !== false
+    this.loader = new Loader<V>({
+      name,
+      engine,
+      clock: clock ?? systemClock,
+      traceKeys,
+      wakeups: this.#wakeups,
+      encode: (value) => serializer.encode(value),
+      share: (stored) => {
+        const value = serializer.decode(stored) as V
+        return { value, isShared: isNear && !(value instanceof Uint8Array) && freezeDeep(value) }
+      },
+      onWrite: () => this.onWrite(),
+    })
+  }
+
+  encode(value: unknown): Stored {
+    return this.#parts.serializer.encode(value)
+  }
+
+  /** A value of the caller's own. */
+  decode(stored: Stored): V {
+    return this.#parts.serializer.decode(stored) as V
+  }
+
+  decodeFound(stored: Stored | undefined): V | undefined {
+    return stored === undefined ? undefined : this.decode(stored)
+  }
+
+  get(key: string): V | undefined {
+    return this.near === undefined ? this.decodeFound(this.engine.get(key)) : this.near.get(key)
+  }
+
+  peek(key: string): V | undefined {
+    return this.near === undefined ? this.decodeFound(this.engine.peek(key)) : this.near.peek(key)
+  }
+
+  /** To be called before anything is stored: what that evicts follows from the reads before it. */
+  onWrite(): void {
+    this.near?.beforeWrite()
+    if (evicted.hasSubscribers && this.#evictionTimer === undefined) this.#watchEvictions()
+  }
+
+  #watchEvictions(): void {
+    this.#lastStats ??= this.engine.stats()
+    const before = this.#lastStats
+    this.#evictionTimer = startTimer(EVICTIONS_EVERY, () => {
+      this.#evictionTimer = undefined
+      const now = this.#readStats() ?? before
+      this.#lastStats = now
+      const message = {
+        name: this.name,
+        max: Math.max(0, now.evictionsByMax - before.evictionsByMax),
+        maxSize: Math.max(0, now.evictionsByMaxSize - before.evictionsByMaxSize),
+        expired: Math.max(0, now.expirations - before.expirations),
+      }
+      if (message.max + message.maxSize + message.expired > 0) evicted.publish(message)
+    })
+  }
+
+  /** The statistics; `undefined` where the cache was closed, as a namespace is with its cache. */
+  #readStats(): EngineStats | undefined {
+    try {
+      return this.engine.stats()
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Tells of what was invalidated, if anybody wants to know. */
+  onInvalidate(kind: 'key' | 'tag' | 'clear', what?: string): void {
+    if (!invalidated.hasSubscribers) return
+    const named = what === undefined ? undefined : nameOnChannels(what, this.#parts.traceKeys)
+    invalidated.publish({ name: this.name, kind, what: named })
+  }
+
+  clear(): void {
+    this.engine.clear()
+    this.near?.clear()
+    this.onInvalidate('clear')
+  }
+
+  /** The part of the cache that is kept apart under a name. */
+  namespace<W>(space: string): CacheCore<W> {
+    const { name, wakeups } = this.#parts
+    // Namespaces of engines lie side by side: one within another has the names on the way to it.
+    const path = `${this.#parts.path}${space.length}:${space}`
+    return new CacheCore<W>({
+      ...this.#parts,
+      name: name === undefined ? space : `${name}#${space}`,
+      engine: this.engine.namespace(path),
+      path,
+      wakeups: wakeups === undefined ? undefined : `${wakeups}#${space.length}:${space}`,
+    })
+  }
+
+  close(): void {
+    if (!this.#isClosed) {
+      this.near?.clear()
+      clearTimeout(this.#evictionTimer)
+      debug('closed %s', this.name ?? 'a private cache')
+      if (closed.hasSubscribers) closed.publish({ name: this.name })
+    }
+    this.#isClosed = true
+    this.engine.close()
+    this.#wakeups.close()
+    abandoned.unregister(this)
+  }
+}
+
+/** Opens a cache. `shared` is the name by which the engine knows it, where that is not the kind and the name alone. */
+export function openCore<V>(
+  options: CacheOptions,
+  kind: CacheKind = 'cache',
+  shared: string | undefined = options.name,
+): CacheCore<V> {
+  const { name, near = {}, loading = {}, clock, traceKeys = false, json = 'strict' } = options
+  const { max, maxSize, maxEntrySize, ttl, updateAgeOnGet, policy, serializer } = options
+  const inEngine = shared === undefined ? undefined : engineName(kind, shared)
+  const engine = openEngine(
+    {
+      name: inEngine,
+      max,
+      maxSize,
+      maxEntrySize,
+      ttl,
+      updateAgeOnGet,
+      policy,
+      clock,
+      format: serializer && FORMATS[serializer],
+      label: name,
+    },
+    options.engine,
+  )
+  const found = serializerOf(engine.format, json as JsonMode)
+  if (found === undefined) {
+    engine.close()
+    throw new CacheError('ERR_CACHE_OPTIONS_CONFLICT', `${JSON.stringify(name)} is open as a RustCache`)
+  }
+  return new CacheCore<V>({
+    name,
+    engine,
+    serializer: found,
+    near,
+    loading,
+    clock,
+    traceKeys,
+    path: '',
+    wakeups: inEngine,
+  })
+}

@@ -1,0 +1,85 @@
+import { describe, wrongType } from '../common/errors.js'
+import { callable, defineOptions, type Parse, type Schema } from '../common/options.js'
+import { checkFunction, checkKey } from '../common/validate.js'
+import { GET_OR_SET, type GetOrSetOptions, type LoadContext, tagList } from '../loading/options.js'
+import { type LoadSettings, settingsOf } from '../loading/request.js'
+import type { CacheCore } from './core.js'
+
+/** How {@link Cache.wrap} names and stores results. */
+export interface WrapOptions<A extends unknown[], V>
+  extends Omit<GetOrSetOptions, 'signal' | 'status' | 'tags' | 'forceRefresh'> {
+  /** The key of a call, made of its arguments. */
+  key: (...args: A) => string
+  /** Names under which `invalidateTag` finds a result, or a function of the result and the arguments that tells them. */
+  tags?: readonly string[] | ((result: V, ...args: A) => readonly string[]) | undefined
+}
+
+/** A cached function, as {@link Cache.wrap} makes it. */
+export interface Wrapped<A extends unknown[], V> {
+  (...args: A): Promise<V>
+  /** The key of a call with these arguments. */
+  key(...args: A): string
+  /** Removes the result for these arguments; says whether there was one. A load of it under way is not stored. */
+  delete(...args: A): boolean
+}
+
+type Tags<A extends unknown[], V> = NonNullable<WrapOptions<A, V>['tags']>
+
+const { signal: _signal, status: _status, forceRefresh: _forceRefresh, ...rest } = GET_OR_SET
+
+function schemaOf<A extends unknown[], V>(): Schema<WrapOptions<A, V>> {
+  const tags: Parse<Tags<A, V>> = (value, name) =>
+    typeof value === 'function' ? (value as Tags<A, V>) : tagList(value, name)
+  return { ...rest, tags, key: callable<(...args: A) => string> }
+}
+
+export function wrap<A extends unknown[], V>(
+  core: CacheCore<V>,
+  load: (...args: [...A, context: LoadContext<V>]) => V | Promise<V>,
+  options: WrapOptions<A, V>,
+): Wrapped<A, V> {
+  checkFunction(load, 'load')
+  const { key: makeKey, tags, ...more } = defineOptions<WrapOptions<A, V>>('wrap', schemaOf())(options)
+  if (makeKey === undefined) throw wrongType(`key must be a function, not ${describe(makeKey)}`)
+  const fixed = typeof tags === 'function' ? undefined : tags
+  const settings: LoadSettings = settingsOf({ ...more, tags: fixed }, core.loading)
+  const key = (...args: A): string => {
+    const made = makeKey(...args)
+    checkKey(made)
+    return made
+  }
+  const request = (of: string, args: A) => ({
+    ...settings,
+    key: of,
+    load:
+      typeof tags === 'function'
+        ? async (context: LoadContext<V>) => {
+            const result = await load(...args, context)
+            context.tags = [...(context.tags ?? []), ...tagList(tags(result, ...args), 'tags')]
+            return result
+          }
+        : (context: LoadContext<V>) => load(...args, context),
+  })
+  const wrapped = (...args: A): Promise<V> => {
+    let of: string
+    let value: V | undefined
+    try {
+      of = key(...args)
+      value = core.get(of)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    if (value === undefined) return core.loader.load(request(of, args))
+    if (settings.refreshAhead > 0) core.loader.refreshIfDue(request(of, args))
+    return Promise.resolve(value)
+  }
+  return Object.assign(wrapped, {
+    key,
+    delete(...args: A): boolean {
+      const of = key(...args)
+      const was = core.engine.delete(of)
+      core.onInvalidate('key', of)
+      return was
+    },
+  })
+}

@@ -1,0 +1,2 @@
+/** By what the rooms above a cache reach its core. Not part of the package's interface. */
+export const internals = Symbol('sark-cache.internals')

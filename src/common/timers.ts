@@ -1,0 +1,22 @@
+/** The longest delay in ms that timers take; a longer one would fire at once. */
+export const MAX_DELAY = 2 ** 31 - 1
+
+/** A timer that keeps no process alive; none for a delay that is too long to be told. */
+export function startTimer(ms: number, body: () => void): NodeJS.Timeout | undefined {
+  return ms > MAX_DELAY ? undefined : setTimeout(body, ms).unref()
+}
+
+/** A handle that keeps the process alive until it is cleared by `clearTimeout`. */
+export function holdProcess(): NodeJS.Timeout {
+  return setTimeout(() => {}, MAX_DELAY)
+}
+
+/** Lets the process live until `promise` is settled: somebody waits for it. */
+export async function keepAlive<T>(promise: Promise<T>): Promise<T> {
+  const handle = holdProcess()
+  try {
+    return await promise
+  } finally {
+    clearTimeout(handle)
+  }
+}

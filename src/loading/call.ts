@@ -1,0 +1,160 @@
+import { CacheError } from '../common/errors.js'
+import type { Flight, Passenger } from './flight.js'
+import type { LoadRequest } from './request.js'
+import { TimeBudget, timedOut } from './time-budget.js'
+
+/** A result of a load, as it is given to one caller. */
+export interface Landing<V> {
+  /** Whether an invalidation overtook it. */
+  readonly isFenced: boolean
+  /** The value; a new one each time where it can be changed. */
+  value(): V
+}
+
+/** How {@link Call} asks for what it needs. */
+export interface CallHost<V> {
+  /** The flight that a call waits for, and whether another call began it. */
+  depart(request: LoadRequest<V>, isFresh: boolean): { flight: Flight<Landing<V>>; isShared: boolean }
+  /** The value that is in the cache now. */
+  current(key: string): V | undefined
+  /** The value past its TTL, for a call whose load failed or, `isSlow`, was not waited for. */
+  stale(request: LoadRequest<V>, error: unknown, isSlow: boolean): V | undefined
+}
+
+export function subjectOf({ subject, key }: Pick<LoadRequest<never>, 'subject' | 'key'>): string {
+  return subject ?? JSON.stringify(key)
+}
+
+/**
+ * One call of `getOrSet` that waits. Its promise is resolved where the value was found to hold, so that nothing but the
+ * microtask of that promise lies between the two.
+ */
+export class Call<V> implements Passenger<Landing<V>> {
+  readonly #host: CallHost<V>
+  readonly #request: LoadRequest<V>
+  readonly #resolve: (value: V) => void
+  readonly #reject: (reason: unknown) => void
+  readonly #budget: TimeBudget
+  #isFresh: boolean
+  #flight: Flight<Landing<V>> | undefined
+  #isShared = false
+  #timer: NodeJS.Timeout | undefined
+  #pause: NodeJS.Timeout | undefined
+  #isOver = false
+
+  constructor(
+    host: CallHost<V>,
+    request: LoadRequest<V>,
+    isFresh: boolean,
+    resolve: (value: V) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    this.#host = host
+    this.#request = request
+    this.#isFresh = isFresh
+    this.#resolve = resolve
+    this.#reject = reject
+    this.#budget = new TimeBudget(request.hardTimeout)
+  }
+
+  start(): void {
+    const { signal, timeout } = this.#request
+    // Referenced: somebody waits for it, and gets an answer then.
+    if (timeout < 2 ** 31) this.#timer = setTimeout(this.#onTimeout, timeout)
+    signal?.addEventListener('abort', this.#onAbort, { once: true })
+    this.#depart()
+    // It may have been aborted while the work began.
+    if (signal?.aborted) this.#onAbort()
+  }
+
+  #depart(): void {
+    try {
+      const { flight, isShared } = this.#host.depart(this.#request, this.#isFresh)
+      this.#isShared = isShared
+      this.#flight = flight
+      flight.board(this)
+      // The load itself may have ended the wait.
+      if (this.#isOver) flight.leave(this, this.#request.signal?.reason)
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  readonly #onTimeout = () => {
+    this.#flight?.leave(this, undefined)
+    this.fail(timedOut(subjectOf(this.#request), 'timeout', this.#request.timeout), true)
+  }
+
+  readonly #onAbort = () => {
+    const { signal } = this.#request
+    const { reason } = signal as AbortSignal
+    if (!this.#finish()) return
+    this.#flight?.leave(this, reason)
+    this.#reject(reason)
+  }
+
+  /** Ends the wait; `false` if it has ended. */
+  #finish(): boolean {
+    if (this.#isOver) return false
+    this.#isOver = true
+    clearTimeout(this.#timer)
+    clearTimeout(this.#pause)
+    this.#request.signal?.removeEventListener('abort', this.#onAbort)
+    return true
+  }
+
+  #deliver(source: 'hit' | 'load' | 'shared' | 'stale', value: V): void {
+    if (!this.#finish()) return
+    const { status } = this.#request
+    if (status !== undefined) status.source = source
+    this.#resolve(value)
+  }
+
+  land(landing: Landing<V>): boolean {
+    if (this.#isOver) return true
+    const { accepts, refusal, key } = this.#request
+    try {
+      const newer = landing.isFenced && !this.#isFresh ? this.#host.current(key) : undefined
+      if (landing.isFenced && newer === undefined) return false
+      const value = newer ?? landing.value()
+      if (accepts !== undefined && !accepts(value)) {
+        // It was stale, or shared with somebody who asked for less: what is loaded for this call alone decides.
+        if (this.#isFresh)
+          throw refusal?.(value) ?? new CacheError('ERR_CACHE_INTERNAL', 'the value was not accepted')
+        this.#isFresh = true
+        return false
+      }
+      this.#deliver(newer === undefined ? (this.#isShared ? 'shared' : 'load') : 'hit', value)
+    } catch (error) {
+      this.fail(error)
+    }
+    return true
+  }
+
+  again(): void {
+    if (this.#isOver) return
+    try {
+      const pause = this.#budget.again(subjectOf(this.#request))
+      if (pause === 0) this.#depart()
+      else this.#pause = setTimeout(() => this.#depart(), pause)
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  fail(error: unknown, isSlow = false): void {
+    if (this.#isOver) return
+    const slow = isSlow || (error as { code?: unknown } | null)?.code === 'ERR_CACHE_LOAD_TIMEOUT'
+    let stale: V | undefined
+    try {
+      stale = this.#host.stale(this.#request, error, slow)
+    } catch {
+      // The cache was closed meanwhile; the error that brought us here is the one to tell.
+    }
+    if (stale !== undefined) {
+      const { status } = this.#request
+      if (status !== undefined) status.error = error
+      this.#deliver('stale', stale)
+    } else if (this.#finish()) this.#reject(error)
+  }
+}

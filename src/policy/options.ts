@@ -1,0 +1,190 @@
+import type { CacheOptions } from '../cache/options.js'
+import { near, parseCacheOptions } from '../cache/options.js'
+import { parseClock } from '../common/clock.js'
+import { describe, wrongType } from '../common/errors.js'
+import {
+  abortSignal,
+  callable,
+  choice,
+  defineOptions,
+  duration,
+  flag,
+  limit,
+  name,
+  type Parse,
+  type Schema,
+  target,
+} from '../common/options.js'
+import { checkFence, checkText } from '../common/validate.js'
+import { POLICIES } from '../engine/engine.js'
+import { checkedTags } from '../engine/limits.js'
+import { LOADING, type LoadingOptions, type LoadStatus } from '../loading/options.js'
+import type { Decision, Evaluate } from './decision.js'
+import type { PolicyQuery } from './query.js'
+import { parseTtls, type SensitivityTtls } from './ttl.js'
+
+/** Options of a {@link PolicyCache}; those of loading are as in `getOrSet`. */
+export interface PolicyCacheOptions<D extends Decision>
+  extends Pick<
+      CacheOptions,
+      'max' | 'maxSize' | 'policy' | 'near' | 'engine' | 'clock' | 'traceKeys' | 'json'
+    >,
+    LoadingOptions {
+  /** Finds the decisions that `decide` and `preload` do not find in the cache. */
+  evaluate?: Evaluate<D> | undefined
+  /**
+   * The name under which threads of this process share the decisions, as for `Cache`; a `Cache` of the same name is
+   * another one. Default: none, private.
+   */
+  name?: string | undefined
+  /** Policy caches of one name and different namespaces have nothing in common. Default: `default`. */
+  namespace?: string | undefined
+  /** The revision of the policies. A decision is found only under the revision it was made with. Default: `0`. */
+  policyRevision?: string | undefined
+  /**
+   * Ms that a decision lives, by sensitivity. Default: critical 60 000, confidential 120 000, internal
+   * 180 000, public 300 000. 0 keeps none.
+   */
+  ttl?: Partial<SensitivityTtls> | undefined
+  /** Ms that a denial lives at the most. Default: 30 000. */
+  denyTtl?: number | undefined
+}
+
+/** How one decision is found. */
+export interface DecideOptions<D extends Decision> {
+  /** Finds the decision, instead of the one in the options of the cache. */
+  evaluate?: Evaluate<D> | undefined
+  /** `bypass` evaluates whatever is cached, and stores the result. Default: `cached`. */
+  freshness?: 'cached' | 'bypass' | undefined
+  /**
+   * The revision that the caller has seen: a decision of an older one, or of none, is not served. If the
+   * evaluation itself comes to an older one, that is `ERR_POLICY_REVISION`.
+   */
+  minRevision?: number | undefined
+  /** Ms after which this caller waits no longer, as in `getOrSet`. Default: the cache's. */
+  timeout?: number | undefined
+  /** Ends this caller's wait. */
+  signal?: AbortSignal | undefined
+  /** An object of the caller's that is told where the decision came from. */
+  status?: LoadStatus | undefined
+}
+
+/** How one decision is stored. */
+export interface PolicySetOptions {
+  /** Ms to live, instead of what the sensitivity says; 0 stores nothing. A denial is still cut short. */
+  ttl?: number | undefined
+  /** What {@link PolicyCache.fence} returned before the decision was made. */
+  fence?: number | undefined
+  /** More names under which `invalidateTag` finds the decision, up to 100. */
+  tags?: readonly string[] | undefined
+}
+
+/** A decision with the query that it answers. */
+export interface PolicyEntry<D extends Decision> extends PolicySetOptions {
+  query: PolicyQuery
+  decision: D
+}
+
+/** Tags of a decision beside those of its query. */
+const MAX_MORE_TAGS = 100
+
+const text: Parse<string> = (value, name) => {
+  checkText(value, name)
+  return value
+}
+
+const fence: Parse<number> = (value) => {
+  checkFence(value)
+  return value
+}
+
+/** The tags that a caller names, as the engine knows them: none of them is one of a query. */
+export const moreTags: Parse<readonly string[]> = (value, name) =>
+  checkedTags(value, MAX_MORE_TAGS, name).map(namedTag)
+
+/** As {@link moreTags}, of one tag. */
+export function namedTag(tag: string): string {
+  return `+${tag}`
+}
+
+const anything: Parse<never> = (value) => value as never
+
+const SET: Schema<PolicySetOptions> = { ttl: duration, fence, tags: moreTags }
+
+export const parsePolicySet = defineOptions<PolicySetOptions>('set', SET)
+
+export const parseEntry = defineOptions<PolicyEntry<Decision>>('an entry of setMany', {
+  ...SET,
+  query: anything,
+  decision: anything,
+})
+
+const parseDecideOptions = defineOptions<DecideOptions<Decision>>('decide', {
+  evaluate: callable<Evaluate<Decision>>,
+  freshness: choice('cached', 'bypass'),
+  minRevision: duration,
+  timeout: duration,
+  signal: abortSignal,
+  status: target<LoadStatus>,
+})
+
+/** The options of `decide`, checked. */
+export function parseDecide<D extends Decision>(options: DecideOptions<D>): DecideOptions<D> {
+  return parseDecideOptions(options) as unknown as DecideOptions<D>
+}
+
+const parseOptions = defineOptions<PolicyCacheOptions<Decision>>('PolicyCache', {
+  ...LOADING,
+  evaluate: callable<Evaluate<Decision>>,
+  name,
+  namespace: text,
+  policyRevision: text,
+  ttl: parseTtls,
+  denyTtl: duration,
+  max: limit,
+  maxSize: limit,
+  policy: choice(...POLICIES),
+  near,
+  engine: choice('rust', 'js'),
+  clock: parseClock,
+  traceKeys: flag,
+  json: choice('strict', 'lenient'),
+})
+
+/** The options of a policy cache, checked: its own, those of the cache that it is made on, and those of its loads. */
+export function parsePolicyOptions<D extends Decision>(
+  options: PolicyCacheOptions<D>,
+): { own: PolicyCacheOptions<D>; cache: CacheOptions; loading: LoadingOptions } {
+  if (typeof options !== 'object' || options === null) {
+    throw wrongType(`the options of PolicyCache must be an object, not ${describe(options)}`)
+  }
+  const own = parseOptions(options) as unknown as PolicyCacheOptions<D>
+  const { name, max, maxSize, policy, engine, clock, traceKeys, json } = own
+  const { ttlJitter, timeout, hardTimeout, staleWhileRevalidate, staleIfError, refreshAhead, retryAfter } =
+    own
+  return {
+    own,
+    cache: parseCacheOptions({
+      name,
+      max,
+      maxSize,
+      policy,
+      engine,
+      clock,
+      traceKeys,
+      json,
+      serializer: 'json',
+      // Beside the key of a query a look at the clock costs nothing.
+      near: own.near === false ? false : { clock: 'exact', ...own.near },
+    }),
+    loading: {
+      ttlJitter,
+      timeout,
+      hardTimeout,
+      staleWhileRevalidate,
+      staleIfError,
+      refreshAhead,
+      retryAfter,
+    },
+  }
+}
