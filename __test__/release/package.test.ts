@@ -35,17 +35,43 @@ function windowsBinary(library: string): Buffer {
 describe('the root package', () => {
   const tarball = tarballs['sark-cache'] as string
 
-  it('is under 200 KB and holds no source map, no binary and no test', async () => {
-    expect(statSync(tarball).size).toBeLessThan(200_000)
+  it('is under 250 KB and holds its papers, its source maps, no binary and no test', async () => {
+    expect(statSync(tarball).size).toBeLessThan(250_000)
     const files = await filesOf(tarball)
     expect(files).toContain('package/native/binding.js')
     expect(files).toContain('package/dist/index.mjs')
     expect(files).toContain('package/LICENSE')
     expect(
-      files.filter((file) => !/^package\/(dist|native)\/.*\.(js|mjs|d\.ts|d\.mts)$/.test(file)).toSorted(),
-    ).toEqual(['package/LICENSE', 'package/README.md', 'package/package.json'])
-    const { out } = await runCommand('tar', ['-xzOf', tarball], { cwd: root })
-    expect(out).not.toContain('sourceMappingURL')
+      files.filter(
+        (file) => !/^package\/(dist|native)\/.*\.(js|js\.map|mjs|mjs\.map|d\.ts|d\.mts)$/.test(file),
+      ),
+    ).toEqual(expect.arrayContaining(['package/LICENSE', 'package/README.md', 'package/package.json']))
+    const others = files.filter((file) => !/^package\/(dist|native|docs)\//.test(file)).toSorted()
+    expect(others).toEqual(['package/LICENSE', 'package/README.md', 'package/package.json'])
+    // Each map holds its source, and each program has one.
+    const programs = files.filter((file) => /^package\/dist\/.*\.js$/.test(file))
+    expect(programs.filter((file) => !files.includes(`${file}.map`))).toEqual([])
+  })
+
+  it.each([
+    ['publint', ['publint/src/cli.js', '--strict']],
+    ['attw', ['@arethetypeswrong/cli/dist/index.js', '--format', 'ascii']],
+  ])('has nothing that %s objects to', async (_, [program = '', ...options]) => {
+    const script = path.join(root, 'node_modules', program)
+    printedBy(await runCommand(process.execPath, [script, tarball, ...options], { cwd: root }))
+  })
+
+  it('has papers whose links lead somewhere in it, or to the repository', async () => {
+    const files = await filesOf(tarball)
+    const broken: string[] = []
+    for (const page of files.filter((file) => file.endsWith('.md'))) {
+      const { out } = await runCommand('tar', ['-xzOf', tarball, page], { cwd: root })
+      for (const [, link = ''] of out.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) {
+        if (/^https:/.test(link)) continue
+        if (!files.includes(path.posix.join(path.posix.dirname(page), link))) broken.push(`${page}: ${link}`)
+      }
+    }
+    expect(broken).toEqual([])
   })
 
   it('asks for every platform package, and runs no script', () => {

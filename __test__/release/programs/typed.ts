@@ -1,20 +1,109 @@
-import { Cache, type CacheOptions, CleanupTask, PolicyCache, RustCache, rustCacheLoadError } from 'sark-cache'
+import {
+  Cache,
+  type CacheOptions,
+  CleanupTask,
+  type LoadContext,
+  PolicyCache,
+  type PolicyQuery,
+  RustCache,
+  rustCacheLoadError,
+} from 'sark-cache'
 
+interface Answer {
+  allowed: boolean
+}
 const options: CacheOptions = { max: 10, engine: 'js' }
-using cache = new Cache<{ allowed: boolean }>(options)
-const stored: boolean = cache.set('k', { allowed: true }, { ttl: 5, tags: ['t'] })
+// Under exactOptionalPropertyTypes, an option may be undefined all the same.
+const optional: CacheOptions = {
+  max: undefined,
+  name: undefined,
+  near: undefined,
+  loading: undefined,
+  clock: Date,
+}
+using cache = new Cache<Answer>({ ...optional, ...options })
+const stored: boolean = cache.set('k', { allowed: true }, { ttl: 5, tags: ['t'], fence: undefined })
 const hit: boolean | undefined = cache.get('k')?.allowed
-const loaded: Promise<{ allowed: boolean }> = cache.getOrSet('k', () => ({ allowed: true }))
-const decisions = new PolicyCache({ evaluate: () => ({ allowed: true, why: 'owner' }) })
-const why: Promise<string> = decisions
-  .decide({ user: 'a', action: 'b', resource: 'c' })
-  .then((decision) => decision.why)
-const task = new CleanupTask(cache, { interval: 5 })
+const loaded: Promise<Answer> = cache.getOrSet('k', () => ({ allowed: true }), { signal: undefined })
+
+const mixed = new Cache({ max: 10 })
+const narrowed: Answer | undefined = mixed.get<Answer>('k')
+const peeked: string | undefined = mixed.peek<string>('k')
+const inferred: Promise<number> = mixed.getOrSet('k', async () => 7)
+const narrower: { allowed: true; why: string } | undefined = cache.get<{ allowed: true; why: string }>('k')
+// @ts-expect-error: no Answer
+cache.get<string>('k')
+const sessions: Cache<{ user: string }> = mixed.namespace<{ user: string }>('sessions')
+
+const byId = cache.wrap((id: number, admin: boolean) => ({ allowed: admin && id > 0 }), {
+  key: (id, admin) => `${id}:${admin}`,
+  tags: (result, id) => [`${result.allowed}`, `${id}`],
+})
+const wrapped: Promise<Answer> = byId(1, true)
+const removed: boolean = byId.delete(1, true)
+const named: string = byId.key(1, true)
+const withContext = cache.wrap(
+  async (id: number, context: LoadContext<Answer>) => {
+    context.ttl = 5
+    return context.stale ?? { allowed: id > 0 }
+  },
+  { key: (id) => `${id}` },
+)
+const again: Promise<Answer> = withContext(1)
+// @ts-expect-error: one argument is missing
+byId(1)
+
+const counted: number = mixed.increment('n', 1, { ttl: 60_000 })
+const changed: Answer | undefined = cache.update('k', (value) => ({ allowed: !value?.allowed }))
+for (const value of cache.values()) value.allowed satisfies boolean
+cache.forEach((value, key, of) => {
+  of.set(key, value)
+})
+
+const decisions = new PolicyCache({
+  evaluate: (query, context) => {
+    query satisfies PolicyQuery
+    context.tags = ['group']
+    context.store = false
+    return { allowed: true, why: 'owner' }
+  },
+})
+const asked: PolicyQuery = {
+  user: 'a',
+  action: 'b',
+  resource: 'c',
+  tenant: undefined,
+  sensitivity: undefined,
+}
+const why: Promise<string> = decisions.decide(asked, { status: undefined }).then((decision) => decision.why)
+decisions.invalidate({ user: 'a', tenant: undefined })
+const task = new CleanupTask(cache, { interval: 5, sliceMs: undefined })
 const native = (): string | undefined => new RustCache().get('k')
 const code: 'ERR_CACHE_ENGINE_UNAVAILABLE' | string | undefined = rustCacheLoadError()?.code
 // @ts-expect-error: not the value's type
 cache.set('k', 5)
 // @ts-expect-error: no such option
 new Cache({ size: 5 })
+// @ts-expect-error: no such option
+new PolicyCache({ denyTTL: 5 })
 
-export { code, hit, loaded, native, stored, task, why }
+export {
+  again,
+  changed,
+  code,
+  counted,
+  hit,
+  inferred,
+  loaded,
+  named,
+  narrowed,
+  narrower,
+  native,
+  peeked,
+  removed,
+  sessions,
+  stored,
+  task,
+  why,
+  wrapped,
+}

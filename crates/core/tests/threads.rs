@@ -190,8 +190,7 @@ fn no_update_by_compare_and_set_is_lost() {
                 for _ in 0..count {
                     loop {
                         let (old, fence) = cache.peek_fenced("k".into());
-                        let number =
-                            old.map_or(0, |old| u32::from_le_bytes(old.value().try_into().unwrap()));
+                        let number = old.map_or(0, |old| u32::from_le_bytes(old.value().try_into().unwrap()));
                         let options = InsertOptions { fence: Some(fence), ..InsertOptions::default() };
                         let bytes = (number + 1).to_le_bytes();
                         if cache.insert("k".into(), (&bytes[..]).into(), options).unwrap() == Inserted::Stored
