@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import path from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
-import { Cache } from '../../src/index.js'
+import { Cache, PolicyCache } from '../../src/index.js'
 import { uniqueName, withoutRust } from '../helpers/engines.js'
 
 const dist = path.join(__dirname, '../../dist/index.js')
@@ -119,5 +119,31 @@ describe.skipIf(withoutRust)('worker threads', () => {
     for (let n = 0; n < 1_500; n++) cache.set(`k${n}`, 'again')
     expect(cache.size).toBe(1_000)
     for (const [key, value] of cache) expect([key, value]).toEqual([key, 'again'])
+  })
+
+  it('count the metrics of decisions for all, in whichever they happened', async () => {
+    const name = uniqueName()
+    using decisions = new PolicyCache({ name })
+    using others = new PolicyCache({ name, namespace: 'others' })
+    const asked = `({ user: 'u', action: 'a', resource: 'r' })`
+    const body = `
+      const decisions = new PolicyCache({ name: workerData })
+      for (let n = 0; n < 100; n++) await decisions.decide(${asked}, { evaluate: () => ({ allowed: true }) })
+      await decisions.invalidate({ user: 'u' })
+      return decisions.getMetrics()`
+    await Promise.all([inWorker(name, body), inWorker(name, body), inWorker(name, body)])
+    const metrics = decisions.getMetrics()
+    expect(metrics.hits + metrics.misses).toBe(300)
+    expect(metrics.hits).toBeGreaterThan(250)
+    expect(metrics).toMatchObject({ invalidations: 3, errors: 0 })
+    expect(metrics.getLatency.samples).toBe(300)
+    expect(metrics.evaluationLatency.samples).toBe(metrics.evaluations)
+    expect(others.getMetrics()).toMatchObject({ hits: 0, misses: 0 })
+    decisions.resetMetrics()
+    expect(await inWorker(name, `return new PolicyCache({ name: workerData }).getMetrics()`)).toMatchObject({
+      hits: 0,
+      misses: 0,
+      getLatency: { samples: 0 },
+    })
   })
 })
