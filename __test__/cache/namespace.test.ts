@@ -119,4 +119,34 @@ describe.each(engines)('a namespace on the %s engine', (engine) => {
       })
     }
   })
+
+  it('leaves nothing behind when its cache is closed: no timer, no value, no state', async () => {
+    const name = uniqueName()
+    const cache = open<string>({ name })
+    using other = open<string>({ name })
+    const space = cache.namespace<string>('n')
+    expect(cache.namespace('n').name).toBe(space.name)
+    space.set('k', 'old')
+    expect([space.get('k'), space.get('k')]).toEqual(['old', 'old'])
+    cache.close()
+    other.namespace('n').set('k', 'newer')
+    expect(thrown(() => space.get('k'))).toMatchObject({ code: 'ERR_CACHE_CLOSED' })
+    await expect(space.getOrSet('k', () => 'x')).rejects.toMatchObject({ code: 'ERR_CACHE_CLOSED' })
+    // What was read was to be reported by now.
+    await sleep(150)
+  })
+
+  it('shares one load and one back-off among all who open it', async () => {
+    using cache = open<number>({ loading: { retryAfter: 10_000 } })
+    let loads = 0
+    const load = async () => {
+      loads++
+      await sleep(5)
+      return loads
+    }
+    const calls = Array.from({ length: 5 }, () => cache.namespace<number>('n').getOrSet('k', load))
+    expect(await Promise.all(calls)).toEqual([1, 1, 1, 1, 1])
+    cache.namespace('n').get('k')
+    expect(cache.stats().hits).toBe(cache.namespace('n').stats().hits)
+  })
 })

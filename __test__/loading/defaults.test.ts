@@ -117,6 +117,7 @@ describe.each(engines)('loading on the %s engine', (engine) => {
     const cached = cache.wrap(load, {
       key: (id) => `user:${id}`,
       tags: (result, id) => [`team:${result.team}`, `id:${id}`],
+      context: true,
     })
     expect(await cached(1, 'a')).toEqual({ id: 1, team: 'a' })
     expect(seen[0]?.signal).toBeInstanceOf(AbortSignal)
@@ -130,9 +131,9 @@ describe.each(engines)('loading on the %s engine', (engine) => {
     expect(cached.delete(1, 'a')).toBe(true)
     expect(cached.delete(1, 'a')).toBe(false)
     expect(load).toHaveBeenCalledTimes(3)
-    const wrong = cache.wrap(load, { key: (id) => `${id}`, tags: (() => [5]) as never })
+    const wrong = cache.wrap(load, { key: (id) => `${id}`, tags: (() => [5]) as never, context: true })
     await expect(wrong(1, 'a')).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' })
-    const keyless = cache.wrap(load, { key: () => 5 as never })
+    const keyless = cache.wrap(load, { key: () => 5 as never, context: true })
     await expect(keyless(1, 'a')).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' })
   })
 })

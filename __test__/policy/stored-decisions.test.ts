@@ -164,4 +164,13 @@ describe.each(engines)('decisions on the %s engine', (engine) => {
     ).rejects.toThrow('timeout of 1 ms')
     expect(thrown(() => open({ timeout: -1 }))).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
   })
+
+  it('are another one for another sensitivity, which the evaluation sees', async () => {
+    using decisions = open({ evaluate: ({ sensitivity }) => ({ allowed: sensitivity === 'public' }) })
+    expect(await decisions.decide({ ...asked, sensitivity: 'public' })).toEqual({ allowed: true })
+    expect(await decisions.decide({ ...asked, sensitivity: 'critical' })).toEqual({ allowed: false })
+    await expect(decisions.get({ ...asked, sensitivity: { deep: 1 } as never })).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARG_TYPE',
+    })
+  })
 })

@@ -137,4 +137,31 @@ describe.each(engines)('JSON on the %s engine', (engine) => {
     }
     expect(cache.size).toBe(0)
   })
+
+  it('finds the place of what it refuses in one walk', () => {
+    using cache = new Cache<unknown>({ engine })
+    let reads = 0
+    const innermost = {
+      get counted() {
+        reads++
+        return 1
+      },
+      bent: Number.NaN,
+    }
+    let value: unknown = innermost
+    for (let depth = 0; depth < 1_000; depth++) value = { inner: value }
+    expect(thrown(() => cache.set('k', value))).toMatchObject({ code: 'ERR_CACHE_NOT_SERIALIZABLE' })
+    expect(reads).toBeLessThan(5)
+  })
+
+  it('stores an object of a class that has no fields only if it is told to', () => {
+    class Options {}
+    using strict = new Cache<unknown>({ engine })
+    const error = thrown(() => strict.set('k', { options: new Options() }))
+    expect(error.message).toContain(
+      "an instance of Options at options without fields of its own; json: 'lenient'",
+    )
+    using lenient = new Cache<unknown>({ engine, json: 'lenient' })
+    expect([lenient.set('k', new Options()), lenient.get('k')]).toEqual([true, {}])
+  })
 })

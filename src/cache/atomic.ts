@@ -58,6 +58,8 @@ export function update<V>(
     const value = change(core.decodeFound(old))
     if (value === undefined) return undefined
     const stored = core.encode(value)
+    // The tags of the old value are not those of the new one, and the fence says nothing of them.
+    if (old !== undefined && engine.peek(key) === undefined) continue
     if (engine.set(key, stored, ttl, fence, tags) !== Outcome.Fenced) return core.decode(stored)
   }
   throw new CacheError(

@@ -3,7 +3,7 @@ import { checkFunction, checkKey, checkText, checkTtl } from '../common/validate
 import { type EngineKind, type EngineSettings, Outcome, type PurgeSlice } from '../engine/engine.js'
 import { checkedTags } from '../engine/limits.js'
 import { purgeFor } from '../engine/purge.js'
-import { type GetOrSetOptions, type LoadContext, parseGetOrSet } from '../loading/options.js'
+import { type GetOrSetOptions, type LoadContext, parseGetOrSet, tell } from '../loading/options.js'
 import { type LoadRequest, settingsOf } from '../loading/request.js'
 import { type IncrementOptions, increment, setIfAbsent, update } from './atomic.js'
 import { type CacheCore, isCore, openCore } from './core.js'
@@ -143,10 +143,7 @@ export class Cache<V = unknown> implements Disposable {
   /** Removes the value under `key`; says whether there was one. Loads under way for it are not stored. */
   delete(key: string): boolean {
     checkKey(key)
-    const core = this[internals]
-    const was = core.engine.delete(key)
-    core.onInvalidate('key', key)
-    return was
+    return this[internals].delete(key)
   }
 
   /** Removes the value under `key` and returns it, a copy of your own, or `undefined`. */
@@ -167,6 +164,7 @@ export class Cache<V = unknown> implements Disposable {
    * A part of this cache that is kept apart under `name`: its keys are not those of the rest, and `clear`, `size`,
    * `bytes`, `stats`, `keys` and what else walks speak of it alone. It has the bounds of the whole, and shares its room;
    * tags reach all of it. Clearing it takes the same short time however much it holds. It closes with this cache.
+   * Calls with one name give objects of one state, that of this thread.
    */
   namespace<W = V>(name: string): Cache<W> {
     checkText(name, 'the name of a namespace')
@@ -318,16 +316,19 @@ export class Cache<V = unknown> implements Disposable {
     options.signal?.throwIfAborted()
     const request = (): LoadRequest<V> => ({ ...settingsOf(options, core.loading), key, load })
     if (options.forceRefresh) return core.loader.loadFresh(request())
-    const value = core.get(key)
+    let value = core.get(key)
+    if (value !== undefined && (options.refreshAhead ?? core.loading.refreshAhead)) {
+      if (core.loader.refreshIfDue(request())) value = core.peek(key)
+    }
     if (value === undefined) return core.loader.load(request())
-    if (options.refreshAhead ?? core.loading.refreshAhead) core.loader.refreshIfDue(request())
-    if (options.status !== undefined) options.status.source = 'hit'
+    tell(options.status, 'hit')
     return value
   }
 
   /**
-   * A function that answers from the cache, or calls `load` with its own arguments, and a {@link LoadContext} after
-   * them, and stores the result, as {@link Cache.getOrSet} does. It has `key(...args)` and `delete(...args)`.
+   * A function that answers from the cache, or calls `load` with its own arguments and stores the result, as
+   * {@link Cache.getOrSet} does. With `context: true`, `load` is given a {@link LoadContext} after the arguments. The
+   * function has `key(...args)` and `delete(...args)`.
    *
    * @example
    * const userById = cache.wrap((id: number) => db.user(id), { key: (id) => `user:${id}`, ttl: 60_000 })
@@ -335,11 +336,11 @@ export class Cache<V = unknown> implements Disposable {
    */
   wrap<A extends unknown[], T extends V = V>(
     load: (...args: [...args: A, context: LoadContext<T>]) => T | Promise<T>,
-    options: WrapOptions<A, T>,
+    options: WrapOptions<A, T> & { context: true },
   ): Wrapped<A, T>
   wrap<A extends unknown[], T extends V = V>(
     load: (...args: A) => T | Promise<T>,
-    options: WrapOptions<A, T>,
+    options: WrapOptions<A, T> & { context?: false | undefined },
   ): Wrapped<A, T>
   wrap(load: never, options: never): Wrapped<never[], V> {
     return wrap(this[internals], load, options)

@@ -1,5 +1,5 @@
 import { closed, debug, evicted, invalidated, nameOnChannels } from '../common/channels.js'
-import { type Clock, systemClock, timeOfDay } from '../common/clock.js'
+import { type Clock, neverBack, systemClock, timeOfDay } from '../common/clock.js'
 import { CacheError } from '../common/errors.js'
 import { freezeDeep } from '../common/freeze.js'
 import { startTimer } from '../common/timers.js'
@@ -62,6 +62,8 @@ export class CacheCore<V> {
   readonly #wakeups: Wakeups
   #lastStats: EngineStats | undefined
   #evictionTimer: NodeJS.Timeout | undefined
+  /** The namespaces within this one that this thread has open. */
+  readonly #spaces = new Map<string, CacheCore<unknown>>()
   #isClosed = false
 
   constructor(parts: Parts) {
@@ -82,7 +84,7 @@ export class CacheCore<V> {
     this.loader = new Loader<V>({
       name,
       engine,
-      clock: clock ?? systemClock,
+      clock: clock === undefined ? systemClock : neverBack(clock),
       traceKeys,
       wakeups: this.#wakeups,
       encode: (value) => serializer.encode(value),
@@ -154,6 +156,19 @@ export class CacheCore<V> {
     invalidated.publish({ name: this.name, kind, what: named })
   }
 
+  /** Removes the value under `key`; says whether there was one. */
+  delete(key: string): boolean {
+    const was = this.engine.delete(key)
+    this.onInvalidate('key', key)
+    return was
+  }
+
+  /** Reports what was read, here and in namespaces, where it counts. */
+  flush(): void {
+    this.near?.flush()
+    for (const space of this.#spaces.values()) space.flush()
+  }
+
   clear(): void {
     this.engine.clear()
     this.near?.clear()
@@ -162,20 +177,25 @@ export class CacheCore<V> {
 
   /** The part of the cache that is kept apart under a name. */
   namespace<W>(space: string): CacheCore<W> {
+    const known = this.#spaces.get(space)
+    if (known !== undefined && !known.#isClosed) return known as unknown as CacheCore<W>
     const { name, wakeups } = this.#parts
     // Namespaces of engines lie side by side: one within another has the names on the way to it.
     const path = `${this.#parts.path}${space.length}:${space}`
-    return new CacheCore<W>({
+    const core = new CacheCore<W>({
       ...this.#parts,
       name: name === undefined ? space : `${name}#${space}`,
       engine: this.engine.namespace(path),
       path,
       wakeups: wakeups === undefined ? undefined : `${wakeups}#${space.length}:${space}`,
     })
+    this.#spaces.set(space, core as CacheCore<unknown>)
+    return core
   }
 
   close(): void {
     if (!this.#isClosed) {
+      for (const space of this.#spaces.values()) space.close()
       this.near?.clear()
       clearTimeout(this.#evictionTimer)
       debug('closed %s', this.name ?? 'a private cache')

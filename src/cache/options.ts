@@ -72,11 +72,15 @@ export interface CacheOptions {
   engine?: EngineKind | undefined
 }
 
-const parseNear = defineOptions<NearOptions>('near', {
-  max: count,
-  maxSize: count,
-  clock: choice('shared', 'exact'),
-})
+const parseNear = defineOptions<NearOptions>(
+  'near',
+  {
+    max: count,
+    maxSize: count,
+    clock: choice('shared', 'exact'),
+  },
+  'near.',
+)
 
 /** `false`, or how many values are kept. */
 export const near: Parse<NearOptions | false> = (value) => {
@@ -87,7 +91,7 @@ export const near: Parse<NearOptions | false> = (value) => {
   return parseNear(value)
 }
 
-const parseLoading = defineOptions<LoadingOptions>('loading', LOADING)
+const parseLoading = defineOptions<LoadingOptions>('loading', LOADING, 'loading.')
 
 /** Ms to live; what is longer than the engines count is for ever. */
 export const ttl: Parse<number> = (value, name) => {

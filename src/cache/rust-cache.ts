@@ -82,6 +82,7 @@ export class RustCache implements Disposable {
 
   /** Removes expired entries for about `ms` of time, for a `CleanupTask`. */
   purgeSlice(ms: number): PurgeSlice {
+    checkTtl(ms, 'ms')
     return purgeFor(this.#engine, ms)
   }
 

@@ -33,7 +33,8 @@ const time: Parse<number> = (value, name) => {
   return value
 }
 
-const fence: Parse<number> = (value) => {
+/** What `fence()` returned. */
+export const fence: Parse<number> = (value) => {
   checkFence(value)
   return value
 }

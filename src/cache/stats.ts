@@ -20,8 +20,9 @@ export interface CacheStats extends EngineStats, LoadCounts {
   loading: number
 }
 
-export function statsOf<V>({ near, engine, loader }: CacheCore<V>): CacheStats {
-  near?.flush()
+export function statsOf<V>(core: CacheCore<V>): CacheStats {
+  const { engine, loader } = core
+  core.flush()
   const stats = engine.stats()
   const reads = stats.hits + stats.misses
   return {
@@ -35,8 +36,9 @@ export function statsOf<V>({ near, engine, loader }: CacheCore<V>): CacheStats {
   }
 }
 
-export function resetStatsOf<V>({ near, engine, loader }: CacheCore<V>): void {
-  near?.flush()
+export function resetStatsOf<V>(core: CacheCore<V>): void {
+  const { engine, loader } = core
+  core.flush()
   engine.resetStats()
   loader.resetCounts()
 }

@@ -1,5 +1,5 @@
 import { describe, wrongType } from '../common/errors.js'
-import { callable, defineOptions, type Parse, type Schema } from '../common/options.js'
+import { callable, defineOptions, flag, type Parse, type Schema } from '../common/options.js'
 import { checkFunction, checkKey } from '../common/validate.js'
 import { GET_OR_SET, type GetOrSetOptions, type LoadContext, tagList } from '../loading/options.js'
 import { type LoadSettings, settingsOf } from '../loading/request.js'
@@ -10,6 +10,11 @@ export interface WrapOptions<A extends unknown[], V>
   extends Omit<GetOrSetOptions, 'signal' | 'status' | 'tags' | 'forceRefresh'> {
   /** The key of a call, made of its arguments. */
   key: (...args: A) => string
+  /**
+   * Whether `load` is given a {@link LoadContext} after the arguments. Not by default: it would take the place of an
+   * argument that was left out. Default: `false`.
+   */
+  context?: boolean | undefined
   /** Names under which `invalidateTag` finds a result, or a function of the result and the arguments that tells them. */
   tags?: readonly string[] | ((result: V, ...args: A) => readonly string[]) | undefined
 }
@@ -30,16 +35,21 @@ const { signal: _signal, status: _status, forceRefresh: _forceRefresh, ...rest }
 function schemaOf<A extends unknown[], V>(): Schema<WrapOptions<A, V>> {
   const tags: Parse<Tags<A, V>> = (value, name) =>
     typeof value === 'function' ? (value as Tags<A, V>) : tagList(value, name)
-  return { ...rest, tags, key: callable<(...args: A) => string> }
+  return { ...rest, tags, key: callable<(...args: A) => string>, context: flag }
 }
 
 export function wrap<A extends unknown[], V>(
   core: CacheCore<V>,
-  load: (...args: [...A, context: LoadContext<V>]) => V | Promise<V>,
+  load: (...args: never[]) => V | Promise<V>,
   options: WrapOptions<A, V>,
 ): Wrapped<A, V> {
   checkFunction(load, 'load')
-  const { key: makeKey, tags, ...more } = defineOptions<WrapOptions<A, V>>('wrap', schemaOf())(options)
+  const {
+    key: makeKey,
+    tags,
+    context: isGivenContext,
+    ...more
+  } = defineOptions<WrapOptions<A, V>>('wrap', schemaOf())(options)
   if (makeKey === undefined) throw wrongType(`key must be a function, not ${describe(makeKey)}`)
   const fixed = typeof tags === 'function' ? undefined : tags
   const settings: LoadSettings = settingsOf({ ...more, tags: fixed }, core.loading)
@@ -48,17 +58,19 @@ export function wrap<A extends unknown[], V>(
     checkKey(made)
     return made
   }
+  const call = load as (...args: unknown[]) => V | Promise<V>
+  const run = (args: A, context: LoadContext<V>) => (isGivenContext ? call(...args, context) : call(...args))
   const request = (of: string, args: A) => ({
     ...settings,
     key: of,
     load:
       typeof tags === 'function'
         ? async (context: LoadContext<V>) => {
-            const result = await load(...args, context)
+            const result = await run(args, context)
             context.tags = [...(context.tags ?? []), ...tagList(tags(result, ...args), 'tags')]
             return result
           }
-        : (context: LoadContext<V>) => load(...args, context),
+        : (context: LoadContext<V>) => run(args, context),
   })
   const wrapped = (...args: A): Promise<V> => {
     let of: string
@@ -66,20 +78,18 @@ export function wrap<A extends unknown[], V>(
     try {
       of = key(...args)
       value = core.get(of)
+      if (value !== undefined && settings.refreshAhead > 0) {
+        if (core.loader.refreshIfDue(request(of, args))) value = core.peek(of)
+      }
     } catch (error) {
       return Promise.reject(error)
     }
-    if (value === undefined) return core.loader.load(request(of, args))
-    if (settings.refreshAhead > 0) core.loader.refreshIfDue(request(of, args))
-    return Promise.resolve(value)
+    return value === undefined ? core.loader.load(request(of, args)) : Promise.resolve(value)
   }
   return Object.assign(wrapped, {
     key,
     delete(...args: A): boolean {
-      const of = key(...args)
-      const was = core.engine.delete(of)
-      core.onInvalidate('key', of)
-      return was
+      return core.delete(key(...args))
     },
   })
 }

@@ -9,6 +9,17 @@ export interface Clock {
 /** The monotonic clock of the process. */
 export const systemClock: Clock = { now: () => performance.now() }
 
+/** A clock as the engines take it: what it says is never less than what it said before. */
+export function neverBack(clock: Clock): Clock {
+  let latest = -Infinity
+  return {
+    now() {
+      latest = Math.max(latest, clock.now())
+      return latest
+    },
+  }
+}
+
 /** A clock given as an option. */
 export function parseClock(value: unknown, name: string): Clock {
   return reading(name, () => {

@@ -27,8 +27,13 @@ const ALIASES: Readonly<Record<string, string>> = {
  * one that is, and returns what was given as an object of its own. An option that is `undefined` is one left out.
  *
  * @param what How messages name the options, such as `Cache`.
+ * @param path What messages put before the name of an option, such as `near.`.
  */
-export function defineOptions<T extends object>(what: string, schema: Schema<T>): (options: unknown) => T {
+export function defineOptions<T extends object>(
+  what: string,
+  schema: Schema<T>,
+  path = '',
+): (options: unknown) => T {
   const names = Object.keys(schema) as (keyof T & string)[]
   const known = new Set<string>(names)
   return (options) =>
@@ -42,7 +47,7 @@ export function defineOptions<T extends object>(what: string, schema: Schema<T>)
       const read: Partial<T> = {}
       for (const name of names) {
         const value = (options as T)[name]
-        if (value !== undefined) read[name] = schema[name](value, name)
+        if (value !== undefined) read[name] = schema[name](value, path + name)
       }
       return read as T
     })
@@ -54,8 +59,13 @@ function unknown(what: string, name: string, names: readonly string[]): string {
   return `${what} has no option ${describe(name)}${advice}`
 }
 
+/** Characters up to which a name is compared with others. */
+const LONGEST_NAME = 40
+
 /** The one of `names` that was probably meant by `name`. */
 export function suggestion(name: string, names: readonly string[]): string | undefined {
+  // A long one is no slip, and its comparison would take as long.
+  if (name.length > LONGEST_NAME) return undefined
   const alias = ALIASES[name]
   if (alias !== undefined && names.includes(alias)) return alias
   const given = name.toLowerCase()

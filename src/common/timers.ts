@@ -3,7 +3,11 @@ export const MAX_DELAY = 2 ** 31 - 1
 
 /** A timer that keeps no process alive; none for a delay that is too long to be told. */
 export function startTimer(ms: number, body: () => void): NodeJS.Timeout | undefined {
-  return ms > MAX_DELAY ? undefined : setTimeout(body, ms).unref()
+  if (ms > MAX_DELAY) return undefined
+  const timer = setTimeout(body, ms)
+  // Not all environments have timers of Node's: in jsdom they are numbers.
+  timer.unref?.()
+  return timer
 }
 
 /** A handle that keeps the process alive until it is cleared by `clearTimeout`. */

@@ -53,7 +53,9 @@ let native: NativeNames | undefined
 
 /** A name as the program gave it: the layer above puts before it what the cache is for. */
 function shown(name: string): string {
-  return JSON.stringify(name.slice(name.indexOf(':') + 1))
+  const policy = /^policy:(\d+):/.exec(name)
+  const start = policy === null ? name.indexOf(':') + 1 : policy[0].length + Number(policy[1])
+  return JSON.stringify(name.slice(start))
 }
 
 function conflict(name: string, held: { engine: string; folder: string }): CacheError {

@@ -43,8 +43,6 @@ export interface Entry {
   /** The TTL in ms that it was stored with. */
   readonly ttl: number
   readonly tags: readonly string[] | undefined
-  /** What a wrapper made of `value`, as long as one keeps it. */
-  decoded?: unknown
 }
 
 /** When to look whether an entry has expired. */
@@ -259,7 +257,6 @@ export class Store {
       fence: sequence,
       written: sequence,
       due: undefined,
-      decoded: undefined,
     })
     return sum
   }

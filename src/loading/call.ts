@@ -1,5 +1,6 @@
-import { CacheError } from '../common/errors.js'
+import { listen, unlisten } from './abort.js'
 import type { Flight, Passenger } from './flight.js'
+import { tell } from './options.js'
 import type { LoadRequest } from './request.js'
 import { TimeBudget, timedOut } from './time-budget.js'
 
@@ -18,7 +19,7 @@ export interface CallHost<V> {
   /** The value that is in the cache now. */
   current(key: string): V | undefined
   /** The value past its TTL, for a call whose load failed or, `isSlow`, was not waited for. */
-  stale(request: LoadRequest<V>, error: unknown, isSlow: boolean): V | undefined
+  stale(request: LoadRequest<V>, isSlow: boolean): V | undefined
 }
 
 export function subjectOf({ subject, key }: Pick<LoadRequest<never>, 'subject' | 'key'>): string {
@@ -40,6 +41,8 @@ export class Call<V> implements Passenger<Landing<V>> {
   #isShared = false
   #timer: NodeJS.Timeout | undefined
   #pause: NodeJS.Timeout | undefined
+  /** Whether a tag of its own changed during the load that it joined. */
+  #isOvertaken = false
   #isOver = false
 
   constructor(
@@ -61,7 +64,7 @@ export class Call<V> implements Passenger<Landing<V>> {
     const { signal, timeout } = this.#request
     // Referenced: somebody waits for it, and gets an answer then.
     if (timeout < 2 ** 31) this.#timer = setTimeout(this.#onTimeout, timeout)
-    signal?.addEventListener('abort', this.#onAbort, { once: true })
+    if (signal !== undefined) listen(signal, this.#onAbort)
     this.#depart()
     // It may have been aborted while the work began.
     if (signal?.aborted) this.#onAbort()
@@ -99,19 +102,30 @@ export class Call<V> implements Passenger<Landing<V>> {
     this.#isOver = true
     clearTimeout(this.#timer)
     clearTimeout(this.#pause)
-    this.#request.signal?.removeEventListener('abort', this.#onAbort)
+    const { signal } = this.#request
+    if (signal !== undefined) unlisten(signal, this.#onAbort)
     return true
   }
 
-  #deliver(source: 'hit' | 'load' | 'shared' | 'stale', value: V): void {
+  #deliver(source: 'hit' | 'load' | 'shared' | 'stale', value: V, error?: unknown): void {
     if (!this.#finish()) return
-    const { status } = this.#request
-    if (status !== undefined) status.source = source
+    tell(this.#request.status, source, error)
     this.#resolve(value)
+  }
+
+  check(isUnchanged: (tags: readonly string[]) => boolean): void {
+    const { tags } = this.#request
+    this.#isOvertaken = tags !== undefined && tags !== this.#flight?.tags && !isUnchanged(tags)
   }
 
   land(landing: Landing<V>): boolean {
     if (this.#isOver) return true
+    if (this.#isOvertaken) {
+      this.#isOvertaken = false
+      // What was stored for the others does not carry that tag.
+      this.#isFresh = true
+      return false
+    }
     const { accepts, refusal, key } = this.#request
     try {
       const newer = landing.isFenced && !this.#isFresh ? this.#host.current(key) : undefined
@@ -119,8 +133,7 @@ export class Call<V> implements Passenger<Landing<V>> {
       const value = newer ?? landing.value()
       if (accepts !== undefined && !accepts(value)) {
         // It was stale, or shared with somebody who asked for less: what is loaded for this call alone decides.
-        if (this.#isFresh)
-          throw refusal?.(value) ?? new CacheError('ERR_CACHE_INTERNAL', 'the value was not accepted')
+        if (this.#isFresh) throw refusal?.(value)
         this.#isFresh = true
         return false
       }
@@ -147,14 +160,12 @@ export class Call<V> implements Passenger<Landing<V>> {
     const slow = isSlow || (error as { code?: unknown } | null)?.code === 'ERR_CACHE_LOAD_TIMEOUT'
     let stale: V | undefined
     try {
-      stale = this.#host.stale(this.#request, error, slow)
+      // Whoever asked for what is fresh is not served what was there before.
+      if (!this.#isFresh) stale = this.#host.stale(this.#request, slow)
     } catch {
       // The cache was closed meanwhile; the error that brought us here is the one to tell.
     }
-    if (stale !== undefined) {
-      const { status } = this.#request
-      if (status !== undefined) status.error = error
-      this.#deliver('stale', stale)
-    } else if (this.#finish()) this.#reject(error)
+    if (stale !== undefined) this.#deliver('stale', stale, error)
+    else if (this.#finish()) this.#reject(error)
   }
 }

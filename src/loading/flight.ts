@@ -2,11 +2,20 @@ import { holdProcess, startTimer } from '../common/timers.js'
 
 /** Somebody who waits for a flight. */
 export interface Passenger<T> {
+  /** Asked just before a result is stored: whether what this caller named, beside the flight itself, is unchanged. */
+  check(isUnchanged: (tags: readonly string[]) => boolean): void
   /** Takes the result; `false` if it does not serve, and {@link Passenger.again} is to be called. */
   land(result: T): boolean
   /** Called once the flight has left everything as it was before it. */
   again(): void
   fail(error: unknown): void
+}
+
+/** How work failed. */
+export interface Failure {
+  readonly error: unknown
+  /** Whether anybody waits for it. */
+  readonly wasAwaited: boolean
 }
 
 /** Work under way that several callers wait for. It ends by being told to, at once for all of them. */
@@ -16,7 +25,7 @@ export class Flight<T> {
   /** The tags that its result will carry. */
   readonly tags: readonly string[] | undefined
   readonly #abort = new AbortController()
-  readonly #onEnd: (error: unknown, wasAwaited: boolean) => void
+  readonly #onEnd: (failure: Failure | undefined) => void
   /** Whether the process lives while a caller waits. */
   #keepsAlive: boolean
   #alive: NodeJS.Timeout | undefined
@@ -27,13 +36,13 @@ export class Flight<T> {
   /**
    * @param keepsAlive Whether the process lives while a caller waits and the load has not begun: what it
    * waits for is then in another thread.
-   * @param onEnd Called once, however the work ends, with its error and whether anybody waits for it.
+   * @param onEnd Called once, however the work ends.
    */
   constructor(
     fence: number,
     tags: readonly string[] | undefined,
     keepsAlive: boolean,
-    onEnd: (error: unknown, wasAwaited: boolean) => void,
+    onEnd: (failure: Failure | undefined) => void,
   ) {
     this.fence = fence
     this.tags = tags
@@ -94,18 +103,23 @@ export class Flight<T> {
     return passengers
   }
 
+  /** Has all who wait say whether what they named is unchanged. */
+  check(isUnchanged: (tags: readonly string[]) => boolean): void {
+    for (const passenger of this.#waiting) passenger.check(isUnchanged)
+  }
+
   /** Gives the result to all who wait, before anything else can happen in this thread. */
   land(result: T): void {
     if (this.#isOver) return
     const rest = this.#end().filter((passenger) => !passenger.land(result))
-    this.#onEnd(undefined, true)
+    this.#onEnd(undefined)
     for (const passenger of rest) passenger.again()
   }
 
   fail(error: unknown): void {
     if (this.#isOver) return
     const passengers = this.#end()
-    this.#onEnd(error, passengers.length > 0)
+    this.#onEnd({ error, wasAwaited: passengers.length > 0 })
     for (const passenger of passengers) passenger.fail(error)
   }
 }

@@ -6,8 +6,9 @@ import { type Engine, Outcome, type Stored } from '../engine/engine.js'
 import { Backoff } from './backoff.js'
 import { Call, type CallHost, type Landing, subjectOf } from './call.js'
 import { type LoadCounts, noLoads } from './counters.js'
-import { Flight } from './flight.js'
-import { type LoadContext, tagList } from './options.js'
+import { type Failure, Flight } from './flight.js'
+import { FreshLoads } from './fresh-loads.js'
+import { type LoadContext, tagList, tell } from './options.js'
 import { isWithin, within } from './recursion.js'
 import type { LoadRequest } from './request.js'
 import { timedOut } from './time-budget.js'
@@ -36,6 +37,7 @@ export class Loader<V> implements CallHost<V> {
   readonly #host: LoaderHost<V>
   readonly #flights = new Map<string, Flight<Landing<V>>>()
   readonly #backoff = new Backoff()
+  readonly #fresh = new FreshLoads()
   counts: LoadCounts = noLoads()
 
   constructor(host: LoaderHost<V>) {
@@ -46,18 +48,17 @@ export class Loader<V> implements CallHost<V> {
   load(request: LoadRequest<V>): Promise<V> {
     return new Promise((resolve, reject) => {
       this.#refuseRecursion(request)
-      const stale = this.#staleWithin(request.key, request.staleWhileRevalidate)
-      if (stale !== undefined && request.accepts?.(stale) !== false) {
-        this.#refresh(request)
-        this.counts.stale++
-        request.onStale?.()
-        const { status } = request
-        if (status !== undefined) {
-          status.source = 'stale'
-          status.error = undefined
+      if (request.staleWhileRevalidate > 0) {
+        // Before the value is looked at that is served meanwhile: it runs code of the caller's.
+        if (this.#staleWithin(request.key, request.staleWhileRevalidate) !== undefined) this.#refresh(request)
+        const stale = this.#staleWithin(request.key, request.staleWhileRevalidate)
+        if (stale !== undefined && request.accepts?.(stale) !== false) {
+          this.counts.stale++
+          request.onStale?.()
+          tell(request.status, 'stale')
+          resolve(stale)
+          return
         }
-        resolve(stale)
-        return
       }
       new Call(this, request, false, resolve, reject).start()
     })
@@ -74,9 +75,14 @@ export class Loader<V> implements CallHost<V> {
     })
   }
 
-  /** Begins to load a cached value again, if little of its TTL is left. */
-  refreshIfDue(request: LoadRequest<V>): void {
-    if (this.#host.engine.isDue(request.key, request.refreshAhead)) this.#refresh(request)
+  /**
+   * Begins to load a cached value again, if little of its TTL is left; says whether it may have, and with it run code of
+   * the caller's: a value that was read before is to be read again.
+   */
+  refreshIfDue(request: LoadRequest<V>): boolean {
+    if (!this.#host.engine.isDue(request.key, request.refreshAhead)) return false
+    this.#refresh(request)
+    return true
   }
 
   #refuseRecursion(request: LoadRequest<V>): void {
@@ -90,7 +96,7 @@ export class Loader<V> implements CallHost<V> {
     return stored === undefined ? undefined : this.#host.share(stored).value
   }
 
-  stale(request: LoadRequest<V>, _error: unknown, isSlow: boolean): V | undefined {
+  stale(request: LoadRequest<V>, isSlow: boolean): V | undefined {
     const { staleIfError, staleWhileRevalidate } = request
     const allowed = isSlow ? Math.max(staleIfError, staleWhileRevalidate) : staleIfError
     const stale = this.#staleWithin(request.key, allowed)
@@ -114,6 +120,7 @@ export class Loader<V> implements CallHost<V> {
     const claim = this.#claim(request)
     if (claim === undefined) return
     this.counts.refreshes++
+    request.onRefresh?.()
     this.#fly(request, claim, true)
   }
 
@@ -151,8 +158,9 @@ export class Loader<V> implements CallHost<V> {
   /** Loads without a lease, for one call. */
   #flyAlone(request: LoadRequest<V>): Flight<Landing<V>> {
     const fence = this.#host.engine.fence()
-    const flight = this.#flight(request, fence, false, () => {})
-    this.#run(flight, () => this.#load(flight, request, fence, false))
+    const flight = this.#flight(request, fence, false, () => this.#fresh.end(request.key))
+    this.#fresh.begin(request.key)
+    this.#run(flight, () => this.#load(flight, request, fence, false, true))
     return flight
   }
 
@@ -188,28 +196,28 @@ export class Loader<V> implements CallHost<V> {
   }
 
   #flight(
-    { key, tags, onError }: LoadRequest<V>,
+    request: LoadRequest<V>,
     fence: number,
     keepsAlive: boolean,
     onEnd: () => void,
   ): Flight<Landing<V>> {
-    const flight = new Flight<Landing<V>>(fence, tags, keepsAlive, (error, wasAwaited) => {
-      if (error !== undefined) {
-        this.counts.loadErrors++
-        onError?.()
-        this.#onFailure(key, error, flight.signal.aborted, wasAwaited)
-      }
+    const { key, tags } = request
+    const flight = new Flight<Landing<V>>(fence, tags, keepsAlive, (failure) => {
+      if (failure !== undefined) this.#onFailure(request, failure, flight.signal.aborted)
       if (this.#flights.get(key) === flight) this.#flights.delete(key)
       onEnd()
     })
     return flight
   }
 
-  #onFailure(key: string, error: unknown, isAborted: boolean, wasAwaited: boolean): void {
+  #onFailure({ key, retryAfter, onError }: LoadRequest<V>, failure: Failure, isAborted: boolean): void {
+    const { error, wasAwaited } = failure
+    this.counts.loadErrors++
     const { code } = Object(error) as { code?: unknown }
     // A load that its callers gave up, or that ended with the cache, says nothing about the source.
     if (code === 'ERR_CACHE_CLOSED' || (isAborted && code !== 'ERR_CACHE_LOAD_TIMEOUT')) return
-    this.#backoff.remember(key, error, this.#host.clock.now())
+    onError?.()
+    if (retryAfter > 0) this.#backoff.remember(key, error, this.#host.clock.now())
     if (wasAwaited || !backgroundError.hasSubscribers) return
     const { name, traceKeys } = this.#host
     backgroundError.publish({ name, key: nameOnChannels(key, traceKeys), error })
@@ -253,6 +261,7 @@ export class Loader<V> implements CallHost<V> {
     request: LoadRequest<V>,
     fence: number,
     isRefresh: boolean,
+    isFresh = false,
   ): Promise<void> {
     const { engine, clock } = this.#host
     const { key, staleIfError, staleWhileRevalidate, hardTimeout } = request
@@ -276,15 +285,27 @@ export class Loader<V> implements CallHost<V> {
     const life = this.#life(context.ttl, request.ttlJitter)
     const tags = context.tags === undefined ? undefined : tagList(context.tags, 'tags')
     this.#backoff.forget(key)
-    if (!context.store) {
-      flight.land(engine.permits(key, fence, tags) ? landing : this.#landing(stored, true))
+    flight.check((more) => engine.permits(key, fence, more))
+    // What was made of a stale value that was invalidated meanwhile is as old as that, whatever its own tags are.
+    const isBasedOnLost = context.stale !== undefined && engine.getStale(key) === undefined
+    // What its caller does not accept takes the place of nothing.
+    const isStored = context.store && request.accepts?.(landing.value()) !== false
+    if (isBasedOnLost || !isStored) {
+      const isFenced = isBasedOnLost || !engine.permits(key, fence, tags)
+      flight.land(isFenced ? this.#landing(stored, true) : landing)
       return
     }
     const left = life === Infinity ? Infinity : Math.max(0, Math.floor(life - (clock.now() - start)))
     this.#host.onWrite()
     // The moment at which it is certain that the value holds, or does not: those who wait get it in the same turn.
     const outcome = engine.set(key, stored, left, fence, tags, grace)
-    flight.land(outcome === Outcome.Fenced ? this.#landing(stored, true) : landing)
+    if (outcome !== Outcome.Fenced) {
+      if (isFresh) this.#fresh.stored(key, fence, stored)
+      flight.land(landing)
+    } else {
+      const newer = isFresh ? this.#fresh.since(key, fence, engine.peek(key)) : undefined
+      flight.land(newer === undefined ? this.#landing(stored, true) : this.#landing(newer, false))
+    }
     request.onOutcome?.(outcome)
   }
 

@@ -1,3 +1,4 @@
+import { outOfRange } from '../common/errors.js'
 import {
   abortSignal,
   defineOptions,
@@ -56,7 +57,10 @@ export interface LoadingOptions {
    * been given when the value was loaded, too: only then is the value kept. Default: 0.
    */
   staleWhileRevalidate?: number | undefined
-  /** Ms after its TTL for which a value is served when its load fails; kept as above. Default: 0. */
+  /**
+   * Ms after its TTL for which a value is served when its load fails or takes longer than `timeout`; kept as above.
+   * Default: 0.
+   */
   staleIfError?: number | undefined
   /**
    * The part of the value's own TTL, from 0 to 1, that must be left; with less, a hit begins to load the
@@ -65,7 +69,7 @@ export interface LoadingOptions {
   refreshAhead?: number | undefined
   /**
    * Ms after a failed load for which its key is not loaded again in this thread: callers are given the same error, or
-   * the stale value. A value that is stored, or `forceRefresh`, ends it. Default: 0.
+   * the stale value. A load that succeeds ends it, and `forceRefresh` passes over it. Default: 0.
    */
   retryAfter?: number | undefined
 }
@@ -87,6 +91,28 @@ export interface GetOrSetOptions extends LoadingOptions {
 /** Tags of an entry, in an array of our own. */
 export const tagList: Parse<readonly string[]> = (value, name) => checkedTags(value, MAX_TAGS, name)
 
+/** An object that can be told where a result came from. */
+export const statusTarget: Parse<LoadStatus> = (value, name) => {
+  const status = target<LoadStatus>(value, name)
+  if (!Object.isExtensible(status)) throw outOfRange(`${name} must be an object that can be written to`)
+  return status
+}
+
+/** Tells a caller's object where a result came from. An object that does not take it gets nothing. */
+export function tell(
+  status: LoadStatus | undefined,
+  source: NonNullable<LoadStatus['source']>,
+  error?: unknown,
+): void {
+  if (status === undefined) return
+  try {
+    status.source = source
+    status.error = error
+  } catch {
+    // A setter of the caller's own, and no matter of those who wait for the same.
+  }
+}
+
 export const LOADING: Schema<LoadingOptions> = {
   ttlJitter: part,
   timeout: duration,
@@ -103,7 +129,7 @@ export const GET_OR_SET: Schema<GetOrSetOptions> = {
   tags: tagList,
   forceRefresh: flag,
   signal: abortSignal,
-  status: target<LoadStatus>,
+  status: statusTarget,
 }
 
 export const parseGetOrSet = defineOptions<GetOrSetOptions>('getOrSet', GET_OR_SET)

@@ -1,10 +1,12 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
 
-/** A load under way, and the one that began it. */
+/** A load, and the one that began it. */
 interface Link {
   readonly owner: object
   readonly key: string
   readonly outer: Link | undefined
+  /** Whether it has settled. What it left behind, a timer or a listener, is not within it any more. */
+  isOver: boolean
 }
 
 /**
@@ -33,23 +35,33 @@ function contexts(): AsyncLocalStorage<Link> | undefined {
 /** The load that is being called, where contexts are not followed: up to its first `await`. */
 let calling: Link | undefined
 
+/** The innermost load under way that runs this. */
 function current(): Link | undefined {
-  return isLookedFor ? (contexts()?.getStore() ?? calling) : calling
+  let link = storage?.getStore() ?? calling
+  while (link?.isOver) link = link.outer
+  return link
 }
 
-/** Whether this is run by a load of `key` by `owner`, directly or through other loads. */
+/** Whether this is run by a load of `key` by `owner` that is under way, directly or through other loads. */
 export function isWithin(owner: object, key: string): boolean {
   for (let link = current(); link !== undefined; link = link.outer) {
-    if (link.owner === owner && link.key === key) return true
+    if (!link.isOver && link.owner === owner && link.key === key) return true
   }
   return false
 }
 
 /** Runs `load` as the load of `key` by `owner`. */
-export function within<R>(owner: object, key: string, load: () => R): R {
-  const link: Link = { owner, key, outer: current() }
-  const storage = contexts()
-  if (storage !== undefined) return storage.run(link, load)
+export async function within<V>(owner: object, key: string, load: () => V | Promise<V>): Promise<V> {
+  const link: Link = { owner, key, outer: current(), isOver: false }
+  try {
+    const storage = contexts()
+    return await (storage === undefined ? called(link, load) : storage.run(link, load))
+  } finally {
+    link.isOver = true
+  }
+}
+
+function called<R>(link: Link, load: () => R): R {
   const before = calling
   calling = link
   try {

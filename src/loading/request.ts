@@ -25,6 +25,8 @@ export interface LoadRequest<V> {
   readonly refusal?: ((value: V) => Error) | undefined
   /** Told what became of a result, where it came to storing it. */
   readonly onOutcome?: ((outcome: number) => void) | undefined
+  /** Told that this call begins a load while a value is served. */
+  readonly onRefresh?: (() => void) | undefined
   /** Told that this call is served a value past its TTL. */
   readonly onStale?: (() => void) | undefined
   /** Told that a load that this call began has failed. */

@@ -1,4 +1,5 @@
 import { freezeDeep } from '../common/freeze.js'
+import { startTimer } from '../common/timers.js'
 import type { Stored } from '../engine/engine.js'
 import { DEFAULT_NEAR_MAX, DEFAULT_NEAR_SIZE, type Decode, type Near, type NearOptions } from './near.js'
 
@@ -175,7 +176,7 @@ export class NearCopies<V> implements Near<V> {
     this.#recent[place] = 1
     this.#pending.push(place)
     // Unreferenced: a report keeps no process alive.
-    this.#timer ??= setTimeout(() => this.#onTimer(), REPORT_AFTER).unref()
+    this.#timer ??= startTimer(REPORT_AFTER, () => this.#onTimer())
   }
 
   /** Reports, if that costs little; what others write could push out what this thread reads without pause. */
@@ -186,7 +187,11 @@ export class NearCopies<V> implements Near<V> {
 
   #onTimer(): void {
     this.#timer = undefined
-    this.flush()
+    try {
+      this.flush()
+    } catch {
+      // The cache was closed, or its clock tells no time: what was read is not reported, and nobody is there to tell.
+    }
   }
 
   /** Reads from the engine, and keeps what it finds. */

@@ -5,7 +5,7 @@ import type { Entry } from '../engine/store.js'
 import { DEFAULT_NEAR_MAX, DEFAULT_NEAR_SIZE, type Decode, type Near, type NearOptions } from './near.js'
 
 /**
- * Decoded values on the fallback engine. They lie with their entries, and are as current as those; when there are too
+ * Decoded values on the fallback engine, by entry, and as current as those; when there are too
  * many, the one goes that was decoded first.
  */
 export class KeptValues<V> implements Near<V> {
@@ -13,8 +13,8 @@ export class KeptValues<V> implements Near<V> {
   readonly #decode: Decode<V>
   readonly #max: number
   readonly #maxSize: number
-  /** Entries with a decoded value, in the order in which they got it; some of them may have left the cache. */
-  readonly #entries = new Set<Entry>()
+  /** Decoded values by entry, in the order in which they were decoded; some entries may have left the cache. */
+  readonly #values = new Map<Entry, V>()
   #bytes = 0
 
   constructor(engine: FallbackEngine, decode: Decode<V>, { max, maxSize }: NearOptions) {
@@ -26,7 +26,7 @@ export class KeptValues<V> implements Near<V> {
 
   get(key: string): V | undefined {
     const entry = this.#engine.use(key)
-    if (entry !== undefined && this.#entries.has(entry)) this.#engine.countNearHit()
+    if (entry !== undefined && this.#values.has(entry)) this.#engine.countNearHit()
     return this.#valueOf(entry)
   }
 
@@ -36,27 +36,26 @@ export class KeptValues<V> implements Near<V> {
 
   #valueOf(entry: Entry | undefined): V | undefined {
     if (entry === undefined) return undefined
-    if (this.#entries.has(entry)) return entry.decoded as V
+    const kept = this.#values.get(entry)
+    if (kept !== undefined || this.#values.has(entry)) return kept
     const { value: stored } = entry
     // What can be changed is a copy of the caller's own.
     const value = this.#decode(stored instanceof Uint8Array ? new Uint8Array(stored) : (stored as Stored))
     if (value instanceof Uint8Array || !freezeDeep(value) || entry.size > this.#maxSize) return value
     // As on the native engine, where a read that a copy answers would renew no TTL.
     if (this.#engine.settings.updateAgeOnGet) return value
-    entry.decoded = value
-    this.#entries.add(entry)
+    this.#values.set(entry, value)
     this.#bytes += entry.size
-    for (const first of this.#entries) {
-      if (this.#entries.size <= this.#max && this.#bytes <= this.#maxSize) break
+    for (const first of this.#values.keys()) {
+      if (this.#values.size <= this.#max && this.#bytes <= this.#maxSize) break
       this.#forget(first)
     }
     return value
   }
 
   #forget(entry: Entry): void {
-    this.#entries.delete(entry)
+    this.#values.delete(entry)
     this.#bytes -= entry.size
-    entry.decoded = undefined
   }
 
   beforeWrite(): void {}
@@ -64,6 +63,6 @@ export class KeptValues<V> implements Near<V> {
   flush(): void {}
 
   clear(): void {
-    for (const entry of this.#entries) this.#forget(entry)
+    for (const entry of this.#values.keys()) this.#forget(entry)
   }
 }

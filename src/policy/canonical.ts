@@ -15,53 +15,81 @@ const MAX_DEPTH = 64
  * functions, symbols, BigInt, NaN and infinities, lone surrogates, holes in arrays, objects with a class
  * (Map, Date and so on), and nesting deeper than 64.
  */
-export function canonicalize(value: unknown, path = 'context', depth = 0): string {
-  if (depth > MAX_DEPTH) throw wrongType(`${path} is nested deeper than ${MAX_DEPTH}, or contains itself`)
+export function canonicalize(value: unknown): string {
+  return write(value, [])
+}
+
+/** The way to a part of the context. */
+type Path = (string | number)[]
+
+function shown(path: Path): string {
+  return path.reduce<string>(
+    (out, key) => out + (typeof key === 'number' ? `[${key}]` : `.${key}`),
+    'context',
+  )
+}
+
+function write(value: unknown, path: Path): string {
+  if (path.length > MAX_DEPTH) {
+    throw wrongType(`${shown(path)} is nested deeper than ${MAX_DEPTH}, or contains itself`)
+  }
   switch (typeof value) {
     case 'string':
       return text(value, path)
     case 'boolean':
       return value ? 'true' : 'false'
     case 'number':
-      if (!Number.isFinite(value)) throw wrongType(`${path} is ${value}, which JSON cannot hold`)
+      if (!Number.isFinite(value)) throw wrongType(`${shown(path)} is ${value}, which JSON cannot hold`)
       // ECMAScript's own shortest form is the one that the RFC asks for; -0 is written 0.
       return String(value === 0 ? 0 : value)
     case 'object':
       if (value === null) return 'null'
-      return Array.isArray(value) ? list(value, path, depth) : record(value, path, depth)
+      return Array.isArray(value) ? list(value, path) : record(value, path)
     default:
-      throw wrongType(`${path} is ${describe(value)}, which JSON cannot hold`)
+      throw wrongType(`${shown(path)} is ${describe(value)}, which JSON cannot hold`)
   }
 }
 
 const LONE_SURROGATE = /\p{Surrogate}/u
 
-function text(value: string, path: string): string {
-  if (LONE_SURROGATE.test(value)) throw wrongType(`${path} holds a lone surrogate, which is no character`)
+function text(value: string, path: Path): string {
+  if (LONE_SURROGATE.test(value)) {
+    throw wrongType(`${shown(path)} holds a lone surrogate, which is no character`)
+  }
   return JSON.stringify(value)
 }
 
-function list(value: readonly unknown[], path: string, depth: number): string {
+/** The text of a member of what lies at `path`. */
+function inner(value: unknown, path: Path, key: string | number): string {
+  path.push(key)
+  const out = write(value, path)
+  path.pop()
+  return out
+}
+
+function list(value: readonly unknown[], path: Path): string {
   let out = '['
   const { length } = value
   for (let at = 0; at < length; at++) {
     if (at > 0) out += ','
-    out += canonicalize(value[at], `${path}[${at}]`, depth + 1)
+    out += inner(value[at], path, at)
   }
   return `${out}]`
 }
 
-function record(value: object, path: string, depth: number): string {
+function record(value: object, path: Path): string {
   if (!isPlainObject(value)) {
-    throw wrongType(`${path} is ${describe(value)}; only plain objects and arrays have a canonical form`)
+    throw wrongType(
+      `${shown(path)} is ${describe(value)}; only plain objects and arrays have a canonical form`,
+    )
   }
-  if (Object.getOwnPropertySymbols(value).length > 0) throw wrongType(`${path} has a symbol as a key`)
+  if (Object.getOwnPropertySymbols(value).length > 0) throw wrongType(`${shown(path)} has a symbol as a key`)
   let out = ''
   // The default order of sort is by UTF-16 units, as the RFC asks.
   for (const key of Object.keys(value).sort()) {
     const member = (value as Record<string, unknown>)[key]
     if (member === undefined) continue
-    out += `${out === '' ? '' : ','}${text(key, path)}:${canonicalize(member, `${path}.${key}`, depth + 1)}`
+    out += `${out === '' ? '' : ','}${text(key, path)}:${inner(member, path, key)}`
   }
   return `{${out}}`
 }

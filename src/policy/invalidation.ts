@@ -1,5 +1,6 @@
 import { outOfRange, reading } from '../common/errors.js'
 import { checkText } from '../common/validate.js'
+import { optional } from './key.js'
 import { type AskedQuery, checkFields } from './query.js'
 
 /** What {@link PolicyCache.invalidate} removes: everything that has all of these, or with `all` everything. */
@@ -26,10 +27,6 @@ const SUBSETS = [1, 2, 4, 3, 5, 6, 7]
 const WITHIN_TENANT = [0, 1, 2, 4]
 
 type Named = Partial<Record<(typeof PARTS)[number] | 'tenant', string>>
-
-function optional(part: string | undefined): string {
-  return part === undefined ? '-' : `${part.length}:${part}`
-}
 
 function tag(
   named: { [K in keyof Named]?: string | undefined },

@@ -7,12 +7,12 @@ const FORMAT = '2'
 const SHORT = 200
 
 /** A text from which it can be told where it ends, whatever characters it holds and whatever follows. */
-function framed(part: string): string {
+export function framed(part: string): string {
   return `${part.length}:${part}`
 }
 
 /** A part that may be missing, told apart from every text. */
-function optional(part: string | undefined): string {
+export function optional(part: string | undefined): string {
   return part === undefined ? '-' : framed(part)
 }
 
@@ -33,7 +33,7 @@ function digest(text: string): string {
  * be long, their whole SHA-256. Two queries have one key if and only if they are equal, their contexts by RFC 8785.
  */
 export function keyOf(policyRevision: string, query: AskedQuery): string {
-  const { user, action, resource, tenant, context } = query
+  const { user, action, resource, tenant, context, sensitivity } = query
   const text =
     FORMAT +
     framed(policyRevision) +
@@ -41,7 +41,8 @@ export function keyOf(policyRevision: string, query: AskedQuery): string {
     framed(user) +
     framed(action) +
     framed(resource) +
-    optional(context)
+    optional(context) +
+    optional(sensitivity)
   // Every text begins with the digit of its format, and no digest with this.
   return text.length <= SHORT ? text : `#${digest(text)}`
 }

@@ -4,8 +4,8 @@ import { BUCKETS, bucketOf, type Latency, latencyOf } from './latency.js'
 
 /**
  * What happened in a {@link PolicyCache} since it was opened or its metrics were reset, in all threads that have it
- * open. What another thread counted in the last tenth of a second may be missing; of a thread that is terminated it is
- * lost.
+ * open. What another thread, or another object of this one, counted in the last tenth of a second may be missing, and
+ * comes after a reset; of a thread that ends without closing its cache it is lost.
  */
 export interface PolicyMetrics {
   /** Reads answered from the cache. */
@@ -25,7 +25,7 @@ export interface PolicyMetrics {
   sets: number
   /** Evaluations that were begun. */
   evaluations: number
-  /** Evaluations that failed or timed out; their error reached the caller and nothing was stored. */
+  /** Evaluations that failed or timed out, but not those that their callers gave up; their error reached the caller and nothing was stored. */
   errors: number
   /** Decisions not stored because what they were made from changed meanwhile. */
   fenced: number
@@ -80,7 +80,7 @@ export class MetricsRecorder {
 
   #add(place: number, times: number): void {
     ;(this.#own[place] as number) += times
-    this.#timer ??= startTimer(FLUSH_AFTER, () => this.close())
+    this.#timer ??= startTimer(FLUSH_AFTER, () => this.flushIfOpen())
   }
 
   /** Adds what was counted here to what all see. */
@@ -114,7 +114,7 @@ export class MetricsRecorder {
   }
 
   /** As {@link MetricsRecorder.flush}, also where the cache may be closed. */
-  close(): void {
+  flushIfOpen(): void {
     try {
       this.flush()
     } catch {

@@ -1,7 +1,8 @@
 import type { CacheOptions } from '../cache/options.js'
 import { near, parseCacheOptions } from '../cache/options.js'
+import { fence } from '../cache/set-options.js'
 import { parseClock } from '../common/clock.js'
-import { describe, wrongType } from '../common/errors.js'
+import { describe, outOfRange, wrongType } from '../common/errors.js'
 import {
   abortSignal,
   callable,
@@ -13,12 +14,11 @@ import {
   name,
   type Parse,
   type Schema,
-  target,
 } from '../common/options.js'
-import { checkFence, checkText } from '../common/validate.js'
+import { checkNumber, checkText } from '../common/validate.js'
 import { POLICIES } from '../engine/engine.js'
 import { checkedTags } from '../engine/limits.js'
-import { LOADING, type LoadingOptions, type LoadStatus } from '../loading/options.js'
+import { LOADING, type LoadingOptions, type LoadStatus, statusTarget } from '../loading/options.js'
 import type { Decision, Evaluate } from './decision.js'
 import type { PolicyQuery } from './query.js'
 import { parseTtls, type SensitivityTtls } from './ttl.js'
@@ -93,11 +93,6 @@ const text: Parse<string> = (value, name) => {
   return value
 }
 
-const fence: Parse<number> = (value) => {
-  checkFence(value)
-  return value
-}
-
 /** The tags that a caller names, as the engine knows them: none of them is one of a query. */
 export const moreTags: Parse<readonly string[]> = (value, name) =>
   checkedTags(value, MAX_MORE_TAGS, name).map(namedTag)
@@ -105,6 +100,12 @@ export const moreTags: Parse<readonly string[]> = (value, name) =>
 /** As {@link moreTags}, of one tag. */
 export function namedTag(tag: string): string {
   return `+${tag}`
+}
+
+const revision: Parse<number> = (value, name) => {
+  checkNumber(value, name)
+  if (value < 0) throw outOfRange(`${name} must be 0 or more, not ${value}`)
+  return value
 }
 
 const anything: Parse<never> = (value) => value as never
@@ -122,10 +123,10 @@ export const parseEntry = defineOptions<PolicyEntry<Decision>>('an entry of setM
 const parseDecideOptions = defineOptions<DecideOptions<Decision>>('decide', {
   evaluate: callable<Evaluate<Decision>>,
   freshness: choice('cached', 'bypass'),
-  minRevision: duration,
+  minRevision: revision,
   timeout: duration,
   signal: abortSignal,
-  status: target<LoadStatus>,
+  status: statusTarget,
 })
 
 /** The options of `decide`, checked. */

@@ -5,7 +5,7 @@ import { callable, duration } from '../common/options.js'
 import { checkText, checkTtl, itemsOf } from '../common/validate.js'
 import { type EngineKind, Outcome, type PurgeSlice, type Stored } from '../engine/engine.js'
 import { purgeFor } from '../engine/purge.js'
-import type { LoadContext } from '../loading/options.js'
+import { type LoadContext, tell } from '../loading/options.js'
 import { type LoadRequest, type LoadSettings, settingsOf } from '../loading/request.js'
 import { checkDecision, type Decision, type Evaluate, type EvaluationContext, isRecent } from './decision.js'
 import { type Invalidation, tagOf, tagsOf } from './invalidation.js'
@@ -68,7 +68,6 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
   readonly #evaluate: Evaluate<D> | undefined
   readonly #settings: LoadSettings
   readonly #metrics: MetricsRecorder
-  #refreshesSeen = 0
 
   /** @throws `RangeError` or `TypeError` naming the option; `CacheError` as for `Cache`. */
   constructor(options: PolicyCacheOptions<D> = {}) {
@@ -157,11 +156,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
 
   /** Removes the decision for `query`; says whether there was one. */
   async delete(query: PolicyQuery): Promise<boolean> {
-    const key = this.#key(query)
-    const core = this[internals]
-    const was = core.engine.delete(key)
-    core.onInvalidate('key', key)
-    return was
+    return this[internals].delete(this.#key(query))
   }
 
   /** Removes the decisions of this name and namespace. Evaluations under way are not stored. */
@@ -217,17 +212,19 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
     const { loader } = this[internals]
     const key = keyOf(this.#revision, asked)
     const request = () => this.#request(key, asked, evaluate, options)
-    const cached = freshness === 'bypass' ? undefined : this[internals].get(key)
+    let cached = freshness === 'bypass' ? undefined : this[internals].get(key)
+    if (cached !== undefined && this.#settings.refreshAhead > 0 && isRecent(cached, minRevision)) {
+      if (loader.refreshIfDue(request())) cached = this[internals].peek(key)
+    }
     const isHit = cached !== undefined && isRecent(cached, minRevision)
     this.#metrics.count(isHit ? 'hits' : 'misses')
     this.#metrics.record('get', start)
-    if (!isHit) {
-      const isFresh = freshness === 'bypass' || cached !== undefined
-      return isFresh ? loader.loadFresh(request()) : loader.load(request())
+    if (isHit) {
+      tell(status, 'hit')
+      return cached as D
     }
-    if (this.#settings.refreshAhead > 0) loader.refreshIfDue(request())
-    if (status !== undefined) status.source = 'hit'
-    return cached
+    const isFresh = freshness === 'bypass' || cached !== undefined
+    return isFresh ? loader.loadFresh(request()) : loader.load(request())
   }
 
   #request(
@@ -272,6 +269,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
         if (outcome === Outcome.Stored) this.#metrics.count('sets')
         else if (outcome === Outcome.Fenced) this.#metrics.count('fenced')
       },
+      onRefresh: () => this.#metrics.count('refreshes'),
       onStale: () => this.#metrics.count('stale'),
       onError: () => this.#metrics.count('errors'),
     }
@@ -349,19 +347,11 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
 
   /** What happened so far, in all threads that have these decisions open. */
   getMetrics(): PolicyMetrics {
-    this.#countRefreshes()
     return this.#metrics.read()
-  }
-
-  #countRefreshes(): void {
-    const { refreshes } = this[internals].loader.counts
-    if (refreshes > this.#refreshesSeen) this.#metrics.count('refreshes', refreshes - this.#refreshesSeen)
-    this.#refreshesSeen = refreshes
   }
 
   /** Starts the metrics from zero, for all threads. */
   resetMetrics(): void {
-    this.#countRefreshes()
     this.#metrics.reset()
   }
 
@@ -384,7 +374,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
 
   /** Lets go of the cache; every other method throws `ERR_CACHE_CLOSED` from then on. */
   close(): void {
-    this.#metrics.close()
+    this.#metrics.flushIfOpen()
     this[internals].close()
   }
 

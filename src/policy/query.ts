@@ -22,7 +22,10 @@ export interface PolicyQuery {
    * two queries are the same only if these are equal as a whole. `undefined` is as no context, and so is a field of it.
    */
   readonly context?: unknown
-  /** Not part of the question. What is missing or unknown is taken for `critical`. */
+  /**
+   * How long the decision is kept. It is a part of the question like the others: what is asked with another sensitivity
+   * is decided by itself. What is missing or unknown is taken for `critical`.
+   */
   readonly sensitivity?: Sensitivity | undefined
 }
 
@@ -74,6 +77,7 @@ export function readQuery(query: PolicyQuery): AskedQuery {
     checkText(action, 'action')
     checkText(resource, 'resource')
     if (tenant !== undefined) checkText(tenant, 'tenant')
+    if (sensitivity !== undefined) checkText(sensitivity, 'sensitivity')
     return {
       user,
       action,

@@ -15,12 +15,16 @@ const DEFAULTS: SensitivityTtls = {
 /** Ms that a denial lives at the most. */
 const DEFAULT_DENY_TTL = 30_000
 
-const parse = defineOptions<Partial<SensitivityTtls>>('ttl', {
-  critical: duration,
-  confidential: duration,
-  internal: duration,
-  public: duration,
-})
+const parse = defineOptions<Partial<SensitivityTtls>>(
+  'ttl',
+  {
+    critical: duration,
+    confidential: duration,
+    internal: duration,
+    public: duration,
+  },
+  'ttl.',
+)
 
 /** The option `ttl` of a policy cache. */
 export const parseTtls: Parse<Partial<SensitivityTtls>> = (value, name) => {

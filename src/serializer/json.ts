@@ -7,15 +7,22 @@ function settled(bytes: Uint8Array): Uint8Array {
   return bytes.buffer instanceof SharedArrayBuffer ? new Uint8Array(bytes) : bytes
 }
 
+let loaded: typeof import('node:util').types | undefined
+
 /** Loaded with the first object of a class: most programs never store one. */
 function types(): typeof import('node:util').types {
-  return (require('node:util') as typeof import('node:util')).types
+  loaded ??= (require('node:util') as typeof import('node:util')).types
+  return loaded
 }
 
-/** Whether an object of a class is no more than its fields, as those that programs define are, and has any. */
+/** Whether an object of a class is no more than its fields, and has any: without, it may have private ones. */
 function isRecord(value: object): boolean {
+  return Object.keys(value).length > 0 && isClassRecord(value)
+}
+
+/** Whether an object is of a class as programs define them, and of none of those that the language has. */
+function isClassRecord(value: object): boolean {
   const is = types()
-  if (Object.keys(value).length === 0) return false
   return !(
     ArrayBuffer.isView(value) ||
     is.isDate(value) ||
@@ -66,19 +73,29 @@ function isKept(value: unknown): boolean {
   return true
 }
 
-/** The first place in a value that JSON does not keep, and what is there. */
-function bentPlace(value: unknown, path: string): readonly [path: string, found: unknown] {
-  if (typeof value !== 'object' || value === null || isBentObject(value)) return [path, value]
+/** A place in a value, from the outside in, and what is there. */
+interface Place {
+  readonly path: string
+  readonly found: unknown
+}
+
+/** The first place in a value that JSON does not keep; `undefined` where it keeps all. */
+function bentPlace(value: unknown): Place | undefined {
+  if (typeof value !== 'object' || value === null || isBentObject(value)) {
+    return isKept(value) ? undefined : { path: '', found: value }
+  }
   if (Array.isArray(value)) {
     for (let at = 0; at < value.length; at++) {
-      if (!isKept(value[at])) return bentPlace(value[at], `${path}[${at}]`)
+      const inner = bentPlace(value[at])
+      if (inner !== undefined) return { path: `[${at}]${inner.path}`, found: inner.found }
     }
-  } else {
-    for (const [key, member] of Object.entries(value)) {
-      if (member !== undefined && !isKept(member)) return bentPlace(member, `${path}.${key}`)
-    }
+    return undefined
   }
-  return [path, value]
+  for (const [key, member] of Object.entries(value)) {
+    const inner = member === undefined ? undefined : bentPlace(member)
+    if (inner !== undefined) return { path: `.${key}${inner.path}`, found: inner.found }
+  }
+  return undefined
 }
 
 /** What helps with a value that JSON does not hold. */
@@ -93,6 +110,9 @@ function advice(value: unknown): string {
   }
   if (typeof (value as { toJSON?: unknown }).toJSON === 'function') {
     return "; json: 'lenient' stores what its toJSON() returns"
+  }
+  if (!Array.isArray(value) && isClassRecord(value)) {
+    return " without fields of its own; json: 'lenient' stores {}"
   }
   return ''
 }
@@ -109,19 +129,25 @@ function refuse(place: string, value: unknown, cause?: unknown): never {
   throw notSerializable(`JSON cannot hold ${describe(value)}${where}${why}${hint}`, cause)
 }
 
-/** As {@link bentPlace}, of a value that could not even be written: it may contain itself, or throw when it is read. */
-function brokenPlace(value: unknown): readonly [path: string, found: unknown] {
+/** As {@link bentPlace}, of a value that may contain itself, be too deep, or throw when it is read. */
+function placeIn(value: unknown): Place {
   try {
-    return bentPlace(value, '')
+    return bentPlace(value) ?? { path: '', found: value }
   } catch {
-    return ['', value]
+    return { path: '', found: value }
   }
 }
 
 /** What `JSON.stringify` makes nothing of, however lenient one is. */
 function isLost(value: unknown, text: string): boolean {
   if (typeof value === 'number') return !Number.isFinite(value)
-  return typeof value === 'object' && value !== null && text === '{}' && !isPlainObject(value)
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    text === '{}' &&
+    !isPlainObject(value) &&
+    !isClassRecord(value)
+  )
 }
 
 function encodeAs(isStrict: boolean): (value: unknown) => Stored {
@@ -135,13 +161,13 @@ function encodeAs(isStrict: boolean): (value: unknown) => Stored {
       text = JSON.stringify(value)
       if (text !== undefined) isWhole = isStrict ? isKept(value) : !isLost(value, text)
     } catch (cause) {
-      const [place, found] = brokenPlace(value)
-      refuse(place, found, cause)
+      const { path, found } = placeIn(value)
+      refuse(path, found, cause)
     }
     if (text === undefined) refuse('', value)
     if (!isWhole) {
-      const [place, found] = isStrict ? bentPlace(value, '') : (['', value] as const)
-      refuse(place, found)
+      const { path, found } = isStrict ? placeIn(value) : { path: '', found: value }
+      refuse(path, found)
     }
     return text
   }

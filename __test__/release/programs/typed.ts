@@ -47,8 +47,15 @@ const withContext = cache.wrap(
     context.ttl = 5
     return context.stale ?? { allowed: id > 0 }
   },
-  { key: (id) => `${id}` },
+  { key: (id) => `${id}`, context: true },
 )
+const withOptional = cache.wrap(
+  async (id: number, options?: { deep?: boolean }) => ({ allowed: !options?.deep && id > 0 }),
+  {
+    key: (id) => `${id}`,
+  },
+)
+const optionalOnly: Promise<Answer>[] = [withOptional(1), withOptional(1, { deep: true })]
 const again: Promise<Answer> = withContext(1)
 // @ts-expect-error: one argument is missing
 byId(1)
@@ -99,6 +106,7 @@ export {
   narrowed,
   narrower,
   native,
+  optionalOnly,
   peeked,
   removed,
   sessions,
