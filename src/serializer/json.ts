@@ -66,9 +66,10 @@ function isKept(value: unknown): boolean {
     for (let at = 0; at < value.length; at++) if (!isKept(value[at])) return false
     return true
   }
-  for (const key of Object.keys(value)) {
+  // Not Object.keys, which makes an array; what is inherited is not written, and matters only if it would be bent.
+  for (const key in value) {
     const member = (value as Record<string, unknown>)[key]
-    if (member !== undefined && !isKept(member)) return false
+    if (member !== undefined && !isKept(member) && Object.hasOwn(value, key)) return false
   }
   return true
 }
