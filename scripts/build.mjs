@@ -15,7 +15,14 @@ function builtBinaries() {
   }
 }
 
-const rust = newest('crates/core/src', 'crates/node/src', 'crates/node/build.rs', 'Cargo.toml', 'Cargo.lock')
+const rust = newest(
+  'crates/core/src',
+  'crates/node/src',
+  'crates/node/build.rs',
+  'Cargo.toml',
+  'Cargo.lock',
+  'scripts/build-native.mjs',
+)
 const binaries = builtBinaries()
 const built = Math.min(
   ...binaries.map((name) => newest(path.join('native', name))),

@@ -12,7 +12,8 @@ export function run(command, args, options = {}) {
   const { status, signal, error } = spawnSync(command, args, {
     cwd: root,
     stdio: 'inherit',
-    shell: process.platform === 'win32',
+    // npm and npx are scripts on Windows, which only a shell starts; a path with a space in it would not survive one.
+    shell: process.platform === 'win32' && !path.isAbsolute(command),
     ...options,
   })
   if (error !== undefined) throw error
@@ -20,6 +21,13 @@ export function run(command, args, options = {}) {
     console.error(`failed (${signal ?? status}): ${command} ${args.join(' ')}`)
     process.exit(status ?? 1)
   }
+}
+
+/** How npm is started: by the Node that runs this, where npm says where it lies. */
+export function npmCommand(execpath = process.env.npm_execpath) {
+  // npx names itself; npm lies beside it.
+  const cli = execpath?.replace(/npx-cli\.js$/, 'npm-cli.js')
+  return cli?.endsWith('npm-cli.js') ? [process.execPath, cli] : ['npm']
 }
 
 /** Whether a Rust toolchain can be used. */

@@ -1,16 +1,7 @@
-import {
-  copyFileSync,
-  cpSync,
-  existsSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { copyFileSync, cpSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
-import { installAll, installWithoutBinary, type Project } from './helpers/project.js'
+import { installAll, installWithoutBinary, type Project, packagesIn } from './helpers/project.js'
 import { printedBy, runCommand, runScript } from './helpers/run.js'
 import { nodes, runtimes } from './helpers/runtimes.js'
 
@@ -50,9 +41,7 @@ describe('an installed package', () => {
   afterAll(() => project.remove())
 
   it('was installed with no script and nothing but its parts', () => {
-    const names = readdirSync(path.join(project.folder, 'node_modules')).filter(
-      (name) => !name.startsWith('.'),
-    )
+    const names = packagesIn(path.join(project.folder, 'node_modules'))
     expect(names.toSorted()).toEqual(['heap-js', 'lru-cache', 'sark-cache', platform.package].toSorted())
     const lock = JSON.parse(
       readFileSync(path.join(project.folder, 'node_modules/.package-lock.json'), 'utf8'),
@@ -175,11 +164,7 @@ describe('a package with a binary that is', () => {
     const whole = readFileSync(binary)
     for (const part of [0.999 * whole.length - 2_000, whole.length / 2, 4_096, 0]) {
       writeFileSync(binary, whole.subarray(0, part))
-      await expectFallback(
-        part === 0
-          ? /too short|file too small|cannot read|short/
-          : /is cut short: it has \d+ of at least \d+ bytes/,
-      )
+      await expectFallback(/is cut short: it has \d+ of at least \d+ bytes/)
     }
   })
 

@@ -16,9 +16,14 @@ function manifestOf(folder: string) {
   return JSON.parse(readFileSync(path.join(stage, folder, 'package.json'), 'utf8'))
 }
 
+/** What tar prints, from the tarball's own folder: Git's tar on Windows takes the drive of a path for a host. */
+async function tar(flags: string, tarball: string, ...names: string[]): Promise<string> {
+  const [cwd, file] = [path.dirname(tarball), path.basename(tarball)]
+  return printedBy(await runCommand('tar', [flags, file, ...names], { cwd }))
+}
+
 async function filesOf(tarball: string): Promise<string[]> {
-  const { out } = await runCommand('tar', ['-tzf', tarball], { cwd: root })
-  return out.trim().split('\n')
+  return (await tar('-tzf', tarball)).trim().split('\n')
 }
 
 /** The headers of a library for Windows on x64, and the name of one that it imports. */
@@ -65,7 +70,7 @@ describe('the root package', () => {
     const files = await filesOf(tarball)
     const broken: string[] = []
     for (const page of files.filter((file) => file.endsWith('.md'))) {
-      const { out } = await runCommand('tar', ['-xzOf', tarball, page], { cwd: root })
+      const out = await tar('-xzOf', tarball, page)
       for (const [, link = ''] of out.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) {
         if (/^https:/.test(link)) continue
         if (!files.includes(path.posix.join(path.posix.dirname(page), link))) broken.push(`${page}: ${link}`)
@@ -89,7 +94,7 @@ describe('the root package', () => {
     expect(await files(root)).toEqual(await files(stage))
   })
 
-  it.each(Object.keys(tarballs).filter((name) => name.startsWith('sark-cache')))(
+  it.each(Object.keys(tarballs).filter((name) => /^@?sark-cache/.test(name)))(
     '%s passes publint without a remark',
     async (name) => {
       const args = [tool('publint/src/cli.js'), 'run', tarballs[name] as string, '--strict']
@@ -105,7 +110,8 @@ describe('the root package', () => {
 
 describe('a platform package', () => {
   it.each(platforms)('$name is for its system, its processor and its C library alone', (one) => {
-    const { os, cpu, libc, main, scripts, engines, license } = manifestOf(path.join('npm', one.name))
+    const { name, os, cpu, libc, main, scripts, engines, license } = manifestOf(path.join('npm', one.name))
+    expect(name).toBe(`@sark-cache/${one.name}`)
     expect({ os, cpu, libc, main }).toEqual({
       os: [one.os],
       cpu: [one.cpu],
@@ -115,6 +121,11 @@ describe('a platform package', () => {
     // npm skips an optional package without a word if its engines do not fit.
     expect([scripts, engines, license]).toEqual([undefined, { node: '>=20' }, 'MIT'])
     expect(statSync(path.join(stage, 'npm', one.name, 'LICENSE')).size).toBeGreaterThan(0)
+    expect(readFileSync(path.join(stage, 'npm', one.name, 'README.md'), 'utf8')).toContain(one.package)
+    // A publication by hand is checked against these, too.
+    const { repository, bugs, homepage } = manifestOf('.')
+    expect(manifestOf(path.join('npm', one.name))).toMatchObject({ repository, bugs, homepage })
+    expect([repository, bugs, homepage]).not.toContain(undefined)
   })
 
   it('of this machine has a stripped binary under 1 MB', () => {

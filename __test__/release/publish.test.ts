@@ -1,8 +1,9 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { manifest, platforms } from '../../scripts/release/targets.mjs'
+import { packagesIn } from './helpers/project.js'
 import { type Registry, startRegistry } from './helpers/registry.js'
 import { npm, printedBy, runCommand } from './helpers/run.js'
 
@@ -57,12 +58,42 @@ describe('a release, to a registry on this machine', () => {
     expect(registry.published.length).toBe(before + platforms.length + 1)
   })
 
+  it('can be rehearsed where the version is published already', async () => {
+    const before = registry.published.length
+    const said = printedBy(await publish(...all, '--dry-run'))
+    expect(said.match(/is published already/g)).toHaveLength(platforms.length + 1)
+    expect(registry.published.length).toBe(before)
+  })
+
+  it('does not publish the root while the registry withholds a platform', async () => {
+    const strict = await startRegistry((name) => name.includes('win32'))
+    await using _ = strict
+    const userconfig = path.join(folder, '.npmrc-strict')
+    writeFileSync(userconfig, `${strict.url.replace('http:', '')}:_authToken=none\n`)
+    const ended = await runCommand(
+      process.execPath,
+      ['scripts/release/publish.mjs', stage, ...all, '--patience', '0'],
+      {
+        cwd: root,
+        env: {
+          ...env,
+          npm_config_registry: strict.url,
+          npm_config_userconfig: userconfig,
+          npm_config_cache: path.join(folder, '.npm-strict'),
+        },
+      },
+    )
+    expect(ended.code).toBe(1)
+    expect(ended.err).toContain('@sark-cache/win32-x64-msvc')
+    expect(strict.published).toEqual(platforms.map((one) => one.package))
+  })
+
   /** Installs the package as a user does, and lists what came. */
   async function installed(name: string, ...flags: string[]): Promise<string[]> {
     const cwd = mkdtempSync(path.join(folder, name))
     writeFileSync(path.join(cwd, 'package.json'), JSON.stringify({ private: true }))
     printedBy(await npm(['install', '--no-audit', '--no-fund', ...flags, manifest.name], { cwd, env }))
-    const names = () => readdirSync(path.join(cwd, 'node_modules')).filter((one) => !one.startsWith('.'))
+    const names = () => packagesIn(path.join(cwd, 'node_modules'))
     const first = names()
     rmSync(path.join(cwd, 'node_modules'), { recursive: true })
     printedBy(await npm(['ci', '--no-audit', '--no-fund', ...flags], { cwd, env }))

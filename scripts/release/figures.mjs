@@ -56,7 +56,12 @@ try {
     ['Bun', path.join(tools, '@oven/bun-linux-x64/bin/bun')],
     ['Deno', path.join(tools, '@deno/linux-x64-glibc/deno'), 'run', '--allow-all', '--quiet'],
   ]
-  for (const [name, command, ...flags] of runtimes.filter(([, command]) => existsSync(command))) {
+  // npm brings the runtimes of `tools/` to Alpine, too, where none of them starts.
+  const { glibcVersionRuntime } = process.report.getReport().header
+  const here = runtimes.filter(
+    ([, command]) => command === process.execPath || (glibcVersionRuntime && existsSync(command)),
+  )
+  for (const [name, command, ...flags] of here) {
     const times = Array.from({ length: RUNS }, () =>
       Number(execFileSync(command, [...flags, 'first-hit.mjs'], { cwd: project, encoding: 'utf8' })),
     )

@@ -7,7 +7,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
-import { root } from '../lib.mjs'
+import { npmCommand, root } from '../lib.mjs'
 import { manifest, platforms } from './targets.mjs'
 
 const [folder, name, stage = 'artifacts/stage'] = process.argv.slice(2)
@@ -29,8 +29,7 @@ for (const dependency of Object.keys(manifest.dependencies)) {
 const tarballs = {}
 for (const [source, from] of Object.entries(sources)) {
   const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', to, from]
-  const cli = process.env.npm_execpath
-  const [command, before] = cli?.endsWith('.js') ? [process.execPath, [cli]] : ['npm', []]
+  const [command, ...before] = npmCommand()
   const options = { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }
   const [{ filename }] = JSON.parse(execFileSync(command, [...before, ...args], options))
   tarballs[source] = path.join(to, filename)

@@ -1,11 +1,12 @@
 /**
  * Publishes a staged release: `node scripts/release/publish.mjs [folder] [--dry-run] [--provenance]
- * [--tag latest]`. The platform packages go first, so that the root package never asks for one that is not
- * there. A package that is published already is passed over, so that a run that broke off can be repeated.
+ * [--tag latest] [--patience 300]`. The platform packages go first, and the root only when the registry hands
+ * out all of them, within that many seconds, so that it never asks for one that is not there. A package that is published already is passed over, so that a run that broke off can be repeated.
  */
 
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { root, run } from '../lib.mjs'
 import { manifest, platforms } from './targets.mjs'
@@ -18,6 +19,7 @@ const { values, positionals } = parseArgs({
     provenance: { type: 'boolean' },
     placeholders: { type: 'boolean' },
     glibc: { type: 'string' },
+    patience: { type: 'string', default: '300' },
     tag: { type: 'string', default: manifest.version.includes('-') ? 'next' : 'latest' },
   },
 })
@@ -35,22 +37,44 @@ if (faults.length > 0) {
 }
 
 function isPublished(name) {
-  const { status, stdout } = spawnSync('npm', ['view', `${name}@${manifest.version}`, 'version'], {
-    encoding: 'utf8',
-    shell: process.platform === 'win32',
-  })
+  const { status, stdout } = spawnSync(
+    'npm',
+    ['view', `${name}@${manifest.version}`, 'version', '--prefer-online'],
+    { encoding: 'utf8', shell: process.platform === 'win32' },
+  )
   return status === 0 && stdout.trim() === manifest.version
 }
 
-const folders = [...platforms.map(({ name }) => path.join(stage, 'npm', name)), stage]
-const names = [...platforms.map((platform) => platform.package), manifest.name]
-for (const [at, folder] of folders.entries()) {
-  if (!values['dry-run'] && isPublished(names[at])) {
-    console.log(`${names[at]}@${manifest.version} is published already`)
-    continue
+function publish(name, folder) {
+  if (isPublished(name)) {
+    console.log(`${name}@${manifest.version} is published already`)
+    // npm refuses to rehearse what it would not publish; what is packed can be seen all the same.
+    if (values['dry-run']) run('npm', ['pack', folder, '--ignore-scripts', '--dry-run'])
+    return
   }
   const flags = ['--ignore-scripts', '--access', 'public', '--tag', values.tag]
   if (values['dry-run']) flags.push('--dry-run')
   if (values.provenance) flags.push('--provenance')
   run('npm', ['publish', folder, ...flags])
 }
+
+/** Waits until the registry hands out every platform package: some it takes, and withholds or hands out later. */
+async function resolveAll() {
+  const until = Date.now() + 1_000 * Number(values.patience)
+  let missing = platforms.map((platform) => platform.package)
+  for (;;) {
+    missing = missing.filter((name) => !isPublished(name))
+    if (missing.length === 0) return
+    if (Date.now() >= until) break
+    console.log(`waiting for ${missing.join(', ')}`)
+    await setTimeout(10_000)
+  }
+  for (const name of missing)
+    console.error(`fault: the registry does not hand out ${name}@${manifest.version}`)
+  console.error(`${manifest.name} is not published: it would install without them`)
+  process.exit(1)
+}
+
+for (const platform of platforms) publish(platform.package, path.join(stage, 'npm', platform.name))
+if (!values['dry-run']) await resolveAll()
+publish(manifest.name, stage)

@@ -42,7 +42,16 @@ function finish(folder, platform, origin) {
   const file = path.join(folder, 'package.json')
   const written = JSON.parse(readFileSync(file, 'utf8'))
   const libc = platform.libc && [platform.libc]
-  writeJson(file, { ...written, type: 'commonjs', ...origin, ...(libc && { libc }) })
+  // What @napi-rs/cli makes of `packageName`, in the manifest and in the text beside it.
+  const name = `${manifest.napi.packageName}-${platform.name}`
+  writeJson(file, { ...written, name: platform.package, type: 'commonjs', ...origin, ...(libc && { libc }) })
+  const readme = path.join(folder, 'README.md')
+  writeFileSync(
+    readme,
+    readFileSync(readme, 'utf8')
+      .replaceAll(name, platform.package)
+      .replaceAll(`\`${manifest.napi.packageName}\``, `\`${manifest.name}\``),
+  )
   cpSync(path.join(root, 'LICENSE'), path.join(folder, 'LICENSE'))
 }
 
@@ -77,6 +86,9 @@ export function stageRelease(stage, binaries, { placeholders = false } = {}) {
   const file = path.join(stage, 'package.json')
   const staged = JSON.parse(readFileSync(file, 'utf8'))
   for (const field of CHECKOUT_ONLY) delete staged[field]
+  staged.optionalDependencies = Object.fromEntries(
+    platforms.map((platform) => [platform.package, manifest.version]),
+  )
   writeJson(file, staged)
 }
 

@@ -6,8 +6,11 @@ import { root } from '../lib.mjs'
 
 export const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
 
+/** What the names of the platform packages begin with; the registry takes unscoped names of this kind for spam. */
+export const scope = manifest.napi.packageName.split('/')[0]
+
 /** The names that Node and npm have for the parts of a Rust target. */
-const CPU = { x86_64: 'x64', aarch64: 'arm64', armv7: 'arm' }
+const CPU = { x86_64: 'x64', aarch64: 'arm64', armv7: 'arm', riscv64gc: 'riscv64' }
 const OS = { linux: 'linux', darwin: 'darwin', windows: 'win32' }
 
 /**
@@ -25,14 +28,15 @@ function platform(target) {
   const [cpu, vendor, second, abi] = target.split('-')
   const os = OS[second ?? vendor]
   const name = [os, CPU[cpu], abi].filter(Boolean).join('-')
-  const libc = abi?.startsWith('gnu') && os === 'linux' ? 'glibc' : abi === 'musl' ? 'musl' : undefined
+  const libc =
+    abi?.startsWith('gnu') && os === 'linux' ? 'glibc' : abi?.startsWith('musl') ? 'musl' : undefined
   return {
     target,
     name,
     os,
     cpu: CPU[cpu],
     libc,
-    package: `${manifest.name}-${name}`,
+    package: `${scope}/${name}`,
     binary: `${manifest.napi.binaryName}.${name}.node`,
   }
 }

@@ -67,10 +67,9 @@ function rootFaults(stage) {
   for (const place of files) {
     if (!existsSync(path.join(stage, place))) faults.push(`lacks ${place}`)
   }
-  const maps = readdirSync(path.join(stage, 'dist'), { recursive: true }).filter((name) =>
-    name.endsWith('.map'),
-  )
-  if (maps.length > 0) faults.push('has source maps')
+  const built = readdirSync(path.join(stage, 'dist'), { recursive: true })
+  const unmapped = built.filter((name) => name.endsWith('.js') && !built.includes(`${name}.map`))
+  if (unmapped.length > 0) faults.push(`has no source map of ${unmapped}`)
   return faults
 }
 

@@ -22,6 +22,8 @@ function read(file: number, position: number, size: number): Buffer {
 /** The bytes that a file must have for its segments to lie within it; 0 if it is no ELF file. */
 function needed(file: number, length: number): number {
   const header = read(file, 0, LAYOUT[2].header)
+  // The system's own words for an empty file are each C library's.
+  if (header.length === 0) return LAYOUT[1].header
   if (header.length < 5 || header.readUInt32BE(0) !== 0x7f454c46) return 0
   const layout = LAYOUT[header[4] as keyof typeof LAYOUT]
   if (layout === undefined) return 0
@@ -65,7 +67,7 @@ export function binariesFor(loader: string): string[] {
       : ['gnu', 'musl'].map((libc) => `${process.arch}-${libc}`)
   const places = forced
     ? [forced]
-    : names.flatMap((name) => [`./sark-cache.linux-${name}.node`, `sark-cache-linux-${name}`])
+    : names.flatMap((name) => [`./sark-cache.linux-${name}.node`, `@sark-cache/linux-${name}`])
   return places.flatMap((place) => {
     try {
       return [resolve(place)]

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { inject } from 'vitest'
@@ -31,6 +31,15 @@ export async function install(tarballs: readonly string[]): Promise<Project> {
   const installed = await npm(['install', ...flags, ...tarballs], { cwd: folder })
   printedBy(installed)
   return { folder, installed, remove: () => rmSync(folder, { recursive: true }) }
+}
+
+/** The names of the packages in a `node_modules`, those with a scope, too. */
+export function packagesIn(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => !name.startsWith('.'))
+    .flatMap((name) =>
+      name.startsWith('@') ? readdirSync(path.join(folder, name)).map((inner) => `${name}/${inner}`) : [name],
+    )
 }
 
 /** A project with everything that this machine gets. */

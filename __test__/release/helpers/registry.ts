@@ -17,7 +17,8 @@ export interface Registry extends AsyncDisposable {
   readonly published: readonly string[]
 }
 
-export async function startRegistry(): Promise<Registry> {
+/** `withheld` says which packages it takes and does not hand out, as the public one does with what it takes for spam. */
+export async function startRegistry(withheld = (_name: string) => false): Promise<Registry> {
   const packages = new Map<string, Packument>()
   const tarballs = new Map<string, Buffer>()
   const published: string[] = []
@@ -40,7 +41,11 @@ export async function startRegistry(): Promise<Registry> {
       publish(JSON.parse((await buffer(request)).toString()))
       return { ok: true }
     }
-    return path.startsWith('-/') ? tarballs.get(path.slice(2)) : packages.get(path)
+    return path.startsWith('-/')
+      ? tarballs.get(path.slice(2))
+      : withheld(path)
+        ? undefined
+        : packages.get(path)
   }
 
   const server = createServer((request, response) => {

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { npmCommand } from '../../../scripts/lib.mjs'
 import type { Runtime } from './runtimes.js'
 
 /** How a process ended and what it printed. */
@@ -18,17 +19,35 @@ export interface RunOptions {
   readonly limit?: number
 }
 
+/** What a process cannot do without; most of it is for Windows. */
+const KEPT = [
+  'PATH',
+  'HOME',
+  'npm_execpath',
+  'SystemRoot',
+  'SystemDrive',
+  'ComSpec',
+  'PATHEXT',
+  'TEMP',
+  'TMP',
+  'USERPROFILE',
+  'APPDATA',
+  'LOCALAPPDATA',
+]
+
 /** Runs a command to its end, with an environment that nothing of the tests' own leaks into. */
 export async function runCommand(
   command: string,
   args: readonly string[],
   { cwd, env = {}, limit = 60_000 }: RunOptions,
 ): Promise<Ended> {
-  const { PATH = '', HOME = '', SystemRoot = '', npm_execpath = '' } = process.env
+  const kept = Object.fromEntries(
+    KEPT.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  )
   const start = performance.now()
   const child = spawn(command, args, {
     cwd,
-    env: { PATH, HOME, SystemRoot, npm_execpath, NO_COLOR: '1', ...env },
+    env: { ...kept, NO_COLOR: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const printed = { out: '', err: '' }
@@ -55,10 +74,8 @@ export function runScript(
 
 /** Runs npm, by the Node that runs the tests. */
 export function npm(args: readonly string[], options: RunOptions): Promise<Ended> {
-  const cli = process.env.npm_execpath
-  return cli?.endsWith('npm-cli.js')
-    ? runCommand(process.execPath, [cli, ...args], options)
-    : runCommand('npm', args, options)
+  const [command, ...before] = npmCommand()
+  return runCommand(command as string, [...before, ...args], options)
 }
 
 /** What a process printed, if it ended well; else what it said is in the error. */

@@ -11,6 +11,10 @@ export interface Runtime {
   readonly flags: readonly string[]
 }
 
+/** Whether this machine runs the binaries of `tools/`: npm brings those to Alpine, too, for they name no C library. */
+const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } }
+const glibc = header.glibcVersionRuntime !== undefined
+
 const node = (version: number): Runtime => ({
   name: `Node.js ${version}`,
   command: path.join(tools, `node${version}-linux-x64/bin/node`),
@@ -32,7 +36,7 @@ const known: readonly Runtime[] = [
 
 /** The runtimes of `tools/`; where none of them runs, as on other platforms, the one that runs the tests. */
 export const runtimes: readonly Runtime[] = (() => {
-  const here = known.filter(({ command }) => existsSync(command))
+  const here = known.filter(({ command }) => glibc && existsSync(command))
   return here.length > 0
     ? here
     : [{ name: `Node.js ${process.versions.node}`, command: process.execPath, flags: [] }]
