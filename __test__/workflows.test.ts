@@ -2,7 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { platforms } from '../scripts/release/targets.mjs'
+import { notesOf } from '../scripts/release/notes.mjs'
+import { manifest, platforms } from '../scripts/release/targets.mjs'
+import { GLIBC_FLOOR } from '../scripts/release/verify.mjs'
 
 const folder = path.join(__dirname, '../.github/workflows')
 const sources = new Map(
@@ -12,15 +14,19 @@ const sources = new Map(
 interface Row {
   target: string
   runner: string
-  cross?: string
+  zig?: string
 }
 
 interface Step {
   uses?: string
   run?: string
+  if?: string
+  with?: Record<string, string>
 }
 
 interface Job {
+  if?: string
+  environment?: string
   needs?: string | string[]
   'runs-on'?: string
   permissions?: Record<string, string>
@@ -78,11 +84,11 @@ describe('the targets of package.json', () => {
   })
 
   it('are built by what can build them', () => {
-    for (const { target, runner, cross } of matrixOf('build').include ?? []) {
+    for (const { target, runner, zig } of matrixOf('build').include ?? []) {
       const { os, cpu, libc } = platforms.find((platform) => platform.target === target) ?? {}
       expect(osOf(runner), target).toBe(os)
-      if (os !== 'linux') expect([cpuOf(runner), cross], target).toEqual([cpu, undefined])
-      else expect(cross, target).toBe(libc === 'musl' ? '--cross-compile' : '--use-napi-cross')
+      if (os !== 'linux') expect([cpuOf(runner), zig], target).toEqual([cpu, undefined])
+      else expect(zig, target).toBe(libc === 'musl' ? target : `${target}.${GLIBC_FLOOR}`)
     }
   })
 
@@ -115,22 +121,72 @@ describe('a workflow', () => {
       expect(parse(source).permissions, name).toEqual({ contents: 'read' })
       for (const [id, job] of Object.entries(jobsOf(name))) {
         if (job.uses === undefined) expect(job['timeout-minutes'], id).toBeGreaterThan(0)
-        if (job.permissions !== undefined) expect([name, id]).toEqual(['release.yml', 'publish'])
+        if (job.permissions === undefined) continue
+        expect(job.permissions, id).toEqual(
+          { publish: { contents: 'read', 'id-token': 'write' }, announce: { contents: 'write' } }[id],
+        )
       }
     }
-    expect(sources.get('release.yml')).not.toContain('secrets.')
+    expect([...sources.values()].join()).not.toContain('secrets.')
   })
 
   it('publishes only what was tested, staged and checked, and says where it was built', () => {
     const { publish, ci: called } = release
     expect(called?.uses).toBe('./.github/workflows/ci.yml')
     expect(publish?.needs).toBe('ci')
-    expect(publish?.permissions).toEqual({ contents: 'read', 'id-token': 'write' })
+    expect(publish?.if).toBe("github.ref_type == 'tag'")
     const commands = (publish?.steps ?? []).flatMap(({ run }) => run ?? [])
-    const order = ['stage.mjs', 'verify.mjs', 'publish.mjs --provenance']
+    const order = ['--is-ancestor "$GITHUB_SHA" origin/main', 'verify.mjs', 'publish.mjs --provenance']
     const places = order.map((part) => commands.findIndex((command) => command.endsWith(part)))
     expect(places.every((place) => place >= 0)).toBe(true)
     expect(places).toEqual(places.toSorted((a, b) => a - b))
+  })
+
+  it('is rehearsed with the same steps, and neither the environment nor a right of the publication', () => {
+    const { publish, rehearse } = release
+    expect(rehearse).toMatchObject({ needs: publish?.needs, if: "github.ref_type != 'tag'" })
+    expect([rehearse?.environment, rehearse?.permissions]).toEqual([undefined, undefined])
+    const scripts = (job: Job | undefined) =>
+      (job?.steps ?? []).flatMap(
+        ({ run }) => run?.match(/scripts\/release\/(verify|publish)\.mjs/)?.[1] ?? [],
+      )
+    expect(scripts(rehearse)).toEqual(scripts(publish))
+    expect((rehearse?.steps ?? []).filter((step) => step.uses).map((step) => step.with?.name)).toEqual(
+      (publish?.steps ?? []).filter((step) => step.uses).map((step) => step.with?.name),
+    )
+  })
+
+  it('installs what the lock says, and runs no script of a dependency', () => {
+    const commands = steps.flatMap(({ run }) => run?.split('\n') ?? [])
+    const installs = commands.filter((line) => /\bnpm (ci|install|i)\b/.test(line))
+    expect(installs.length).toBeGreaterThan(4)
+    expect(installs.filter((line) => !line.includes('--ignore-scripts'))).toEqual([])
+    // A publication needs no dependency at all.
+    const publishing = (release.publish?.steps ?? []).flatMap(({ run }) => run ?? []).join('\n')
+    expect(publishing).not.toMatch(/\bnpm (ci|install|i)\b/)
+  })
+
+  it('fails where a test would be skipped for want of the native engine', () => {
+    expect(parse(sources.get('ci.yml') ?? '').env.SARK_TEST_NATIVE).toBe('required')
+    const docker = (ci.alpine?.steps ?? []).flatMap(({ run }) => run ?? []).join()
+    expect(docker).toContain('--env SARK_TEST_NATIVE')
+  })
+
+  it('keeps the release that it staged, under the name that the publication asks for', () => {
+    const named = (job: Job | undefined, action: string) =>
+      (job?.steps ?? []).find(({ uses }) => uses?.includes(action))?.with
+    const kept = named(ci.stage, 'upload-artifact')
+    expect(kept).toMatchObject({ name: 'release', path: 'artifacts/stage' })
+    for (const job of [release.publish, release.rehearse]) {
+      expect(named(job, 'download-artifact')).toMatchObject({ name: kept?.name, path: kept?.path })
+    }
+  })
+
+  it('announces a version with its section of the changelog', () => {
+    const changelog = readFileSync(path.join(__dirname, '../CHANGELOG.md'), 'utf8')
+    expect(notesOf(changelog, manifest.version)).toMatch(/\w/)
+    expect(notesOf('# C\n\n## 2.0.0\n\ntwo\n\n## 1.0.0\n\none\n', '2.0.0')).toBe('two')
+    expect(notesOf('## 2.0.0-1\n\ntwo\n', '2.0.0')).toBeUndefined()
   })
 
   it('runs no script that is not there', () => {

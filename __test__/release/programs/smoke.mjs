@@ -62,6 +62,7 @@ async function cache() {
     maxEntrySize: 50_000,
     ttl: 60_000,
     policy: 'lru',
+    updateAgeOnGet: false,
   })
   assert.equal(one.set('k', { a: [1, 'ü', '\u{1f600}', null] }), true)
   assert.deepEqual(one.get('k'), { a: [1, 'ü', '\u{1f600}', null] })
