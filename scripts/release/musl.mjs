@@ -35,14 +35,15 @@ try {
   cpSync(path.join(root, '__test__/release/programs'), project, { recursive: true })
   writeFileSync(path.join(project, 'package.json'), JSON.stringify({ private: true }))
   const [npm, ...before] = npmCommand()
-  const flags = ['--offline', '--ignore-scripts', '--no-audit', '--no-fund', '--libc=musl']
+  // npm itself runs where glibc is, and refuses a package by name that is not for that.
+  const flags = ['--offline', '--ignore-scripts', '--no-audit', '--no-fund', '--force']
   run(npm, [...before, 'install', ...flags, ...Object.values(JSON.parse(packed))], { cwd: project })
 
   const ended = spawnSync('chroot', [place, '/bin/node', '/project/smoke.mjs', 'rust'], {
     encoding: 'utf8',
-    env: { PATH: '/bin' },
+    env: { PATH: process.env.PATH },
   })
-  console.log(ended.stdout, ended.stderr)
+  console.log(ended.stdout ?? '', ended.stderr ?? ended.error)
   const { header } = JSON.parse(
     execFileSync('chroot', [place, '/bin/node', '-p', 'JSON.stringify(process.report.getReport())'], {
       encoding: 'utf8',
