@@ -334,13 +334,13 @@ export class Cache<V = unknown> implements Disposable {
    * const userById = cache.wrap((id: number) => db.user(id), { key: (id) => `user:${id}`, ttl: 60_000 })
    * userById.delete(1)
    */
+  wrap<F extends (...args: never[]) => V | Promise<V>>(
+    load: F,
+    options: WrapOptions<Parameters<F>, Awaited<ReturnType<F>>> & { context?: false | undefined },
+  ): Wrapped<Parameters<F>, Awaited<ReturnType<F>>>
   wrap<A extends unknown[], T extends V = V>(
     load: (...args: [...args: A, context: LoadContext<T>]) => T | Promise<T>,
     options: WrapOptions<A, T> & { context: true },
-  ): Wrapped<A, T>
-  wrap<A extends unknown[], T extends V = V>(
-    load: (...args: A) => T | Promise<T>,
-    options: WrapOptions<A, T> & { context?: false | undefined },
   ): Wrapped<A, T>
   wrap(load: never, options: never): Wrapped<never[], V> {
     return wrap(this[internals], load, options)

@@ -105,6 +105,25 @@ async function cache() {
   assert.equal([...one].length, 4)
   assert.deepEqual([one.size, one.bytes > 4 * 96], [4, true])
   assert.deepEqual(one.deleteMany(['l', 'none']), [true, false])
+  assert.equal(one.setIfAbsent('absent', 1), true)
+  assert.equal(one.setIfAbsent('absent', 2), false)
+  assert.equal(one.increment('absent', 2), 3)
+  assert.equal(
+    one.update('absent', (value) => value * 2),
+    6,
+  )
+  assert.equal(one.touch('absent', 5_000), true)
+  assert.ok([...one.values()].includes(6))
+  const seen = []
+  one.forEach((_, key) => {
+    seen.push(key)
+  })
+  assert.ok(seen.includes('absent'))
+  const space = one.namespace('space')
+  space.set('absent', 'apart')
+  assert.deepEqual([one.get('absent'), space.get('absent'), space.size], [6, 'apart', 1])
+  space.clear()
+  assert.deepEqual([one.get('absent'), space.size], [6, 0])
   for (let n = 0; n < 500; n++) one.set(`many ${n}`, n)
   assert.equal(one.size, 100)
   const stats = one.stats()
@@ -149,6 +168,9 @@ async function policies() {
   assert.deepEqual(await one.setMany([{ query: other, decision: { allowed: false } }]), [true])
   assert.equal(await one.size(), 2)
   assert.equal(await one.delete(other), true)
+  await one.set(other, { allowed: false }, { tags: ['group'] })
+  await one.invalidateTag('group')
+  assert.equal(await one.get(other), undefined)
   assert.equal(await one.cleanupExpired(), 0)
   assert.equal(one.purgeSlice(1).done, true)
   assert.equal((await one.healthCheck()).healthy, true)

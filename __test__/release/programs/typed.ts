@@ -51,9 +51,7 @@ const withContext = cache.wrap(
 )
 const withOptional = cache.wrap(
   async (id: number, options?: { deep?: boolean }) => ({ allowed: !options?.deep && id > 0 }),
-  {
-    key: (id) => `${id}`,
-  },
+  { key: (id, options) => `${id}:${options?.deep}` },
 )
 const optionalOnly: Promise<Answer>[] = [withOptional(1), withOptional(1, { deep: true })]
 const again: Promise<Answer> = withContext(1)
