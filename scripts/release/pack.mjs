@@ -5,7 +5,8 @@
  */
 
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { npmCommand, root } from '../lib.mjs'
 import { manifest, platforms } from './targets.mjs'
@@ -22,8 +23,15 @@ const sources = {
   [manifest.name]: path.resolve(root, stage),
   [platform.package]: path.resolve(root, stage, 'npm', platform.name),
 }
+// npm 10 runs the `prepare` of a folder that it packs, whatever `--ignore-scripts` says.
+const copies = mkdtempSync(path.join(tmpdir(), 'sark-cache-pack-'))
+process.on('exit', () => rmSync(copies, { recursive: true, force: true }))
 for (const dependency of Object.keys(manifest.dependencies)) {
-  sources[dependency] = path.join(root, 'node_modules', dependency)
+  const copy = path.join(copies, dependency)
+  cpSync(path.join(root, 'node_modules', dependency), copy, { recursive: true })
+  const file = path.join(copy, 'package.json')
+  writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), scripts: {} }))
+  sources[dependency] = copy
 }
 
 const tarballs = {}
