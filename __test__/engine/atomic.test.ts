@@ -3,8 +3,10 @@ import path from 'node:path'
 import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type EngineOptions, Outcome, type Stored } from '../../src/engine/engine.js'
-import { openEngine } from '../../src/engine/select.js'
+import { type EngineOptions, Outcome } from '../../src/engine/engine.js'
+import { openEngine } from '../../src/engine/open.js'
+import type { Stored } from '../../src/engine/stored.js'
+import { openNear } from '../../src/near/open.js'
 import { engines, thrown, uniqueName, withoutRust } from '../helpers/engines.js'
 
 describe.each(engines)('the atomic calls of the %s engine', (kind) => {
@@ -63,7 +65,7 @@ describe.each(engines)('the atomic calls of the %s engine', (kind) => {
   it('touch is seen by copies', () => {
     const { engine, clock } = open()
     let decoded = 0
-    const near = engine.near({}, (stored: Stored) => {
+    const near = openNear(engine, {}, (stored: Stored) => {
       decoded++
       return JSON.parse(stored as string)
     })
@@ -186,7 +188,7 @@ describe.each(engines)('the atomic calls of the %s engine', (kind) => {
     engine.set('k', '[1]')
     engine.set('peeked', 'v')
     engine.set('for ever', 'v', Infinity)
-    const near = engine.near({}, (stored: Stored) => JSON.parse(stored as string))
+    const near = openNear(engine, {}, (stored: Stored) => JSON.parse(stored as string))
     const reads = [() => engine.get('k'), () => engine.getMany(['k'])[0], () => near.get('k')]
     for (let turn = 0; turn < 30; turn++) {
       clock.ms += 40_000
@@ -227,15 +229,17 @@ describe.each(engines)('the atomic calls of the %s engine', (kind) => {
 })
 
 describe.skipIf(withoutRust)('the atomic calls from several threads', () => {
-  const module = path.join(__dirname, '../../dist/engine/select.js')
+  const module = path.join(__dirname, '../../dist/engine/open.js')
+  const nearModule = path.join(__dirname, '../../dist/near/open.js')
 
   /** Runs code in three threads that have `engine` and `near` of one name. */
   async function inThreads(name: string, code: string): Promise<number[]> {
     const source = `
       const { parentPort, workerData } = require('node:worker_threads')
       const { openEngine } = require(${JSON.stringify(module)})
+      const { openNear } = require(${JSON.stringify(nearModule)})
       const engine = openEngine({ name: workerData.name }, 'rust')
-      const near = engine.near({}, (stored) => JSON.parse(stored))
+      const near = openNear(engine, {}, (stored) => JSON.parse(stored))
       Atomics.add(workerData.ready, 0, 1)
       while (Atomics.load(workerData.ready, 0) < 3) {}
       let result = 0
@@ -252,7 +256,7 @@ describe.skipIf(withoutRust)('the atomic calls from several threads', () => {
   it('lose no increment, and copies see them', async () => {
     const name = uniqueName()
     const engine = openEngine({ name }, 'rust')
-    const near = engine.near({}, (stored: Stored) => JSON.parse(stored as string))
+    const near = openNear(engine, {}, (stored: Stored) => JSON.parse(stored as string))
     await inThreads(
       name,
       `for (let time = 0; time < 20_000; time++) {
@@ -280,7 +284,7 @@ describe.skipIf(withoutRust)('the atomic calls from several threads', () => {
     const name = uniqueName()
     const engine = openEngine({ name }, 'rust')
     engine.set('k', '[1]', 3_600_000)
-    const near = engine.near({}, (stored: Stored) => JSON.parse(stored as string))
+    const near = openNear(engine, {}, (stored: Stored) => JSON.parse(stored as string))
     expect(near.get('k')).toEqual([1])
     await inThreads(name, `engine.touch('k', 1)`)
     await new Promise((resolve) => setTimeout(resolve, 5))

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Engine } from '../../src/engine/engine.js'
-import { openEngine } from '../../src/engine/select.js'
+import { openEngine } from '../../src/engine/open.js'
 import { engines } from '../helpers/engines.js'
 
 describe.each(engines)('bytes on the %s engine', (kind) => {

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { type EngineClock, Outcome, type Stored } from '../../src/engine/engine.js'
-import { openEngine } from '../../src/engine/select.js'
+import { type EngineClock, Outcome } from '../../src/engine/engine.js'
+import { openEngine } from '../../src/engine/open.js'
+import type { Stored } from '../../src/engine/stored.js'
+import { openNear } from '../../src/near/open.js'
 import { engines, thrown } from '../helpers/engines.js'
 
 describe.each(engines)('a clock given to the %s engine', (kind) => {
@@ -15,7 +17,7 @@ describe.each(engines)('a clock given to the %s engine', (kind) => {
     const engine = openEngine({ clock: globalThis[name], ttl: 1_000 }, kind)
     engine.set('k', '[1]')
     engine.set('l', '[1]', 500, undefined, undefined, 100)
-    const near = engine.near({}, (stored: Stored) => JSON.parse(stored as string))
+    const near = openNear(engine, {}, (stored: Stored) => JSON.parse(stored as string))
     const copy = near.get('k')
     expect(engine.claim('m', 300)).toBeDefined()
     expect(engine.leases()).toBe(1)
@@ -50,7 +52,7 @@ describe.each(engines)('a clock given to the %s engine', (kind) => {
     vi.useRealTimers()
     const fixed = openEngine({ clock: { now: () => 7 } }, kind)
     fixed.set('k', '[1]', 10)
-    const copies = fixed.near({}, (stored: Stored) => JSON.parse(stored as string))
+    const copies = openNear(fixed, {}, (stored: Stored) => JSON.parse(stored as string))
     const copy = copies.get('k')
     await new Promise((resolve) => setTimeout(resolve, 30))
     expect([copies.get('k'), fixed.remainingTtl('k')]).toEqual([copy, 10])
@@ -62,7 +64,7 @@ describe.each(engines)('a clock given to the %s engine', (kind) => {
     const clock = { ms: -3.5, now: () => clock.ms }
     const engine = openEngine({ clock }, kind)
     engine.set('k', 'v', 100)
-    const near = engine.near({}, (stored: Stored) => stored)
+    const near = openNear(engine, {}, (stored: Stored) => stored)
     near.get('k')
     clock.ms = 50.9
     expect(engine.remainingTtl('k')).toBe(46)

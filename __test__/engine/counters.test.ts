@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import path from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
-import { openEngine } from '../../src/engine/select.js'
+import { openEngine } from '../../src/engine/open.js'
 import { engines, thrown, uniqueName, withoutRust } from '../helpers/engines.js'
 
-const select = path.join(__dirname, '../../dist/engine/select.js')
+const select = path.join(__dirname, '../../dist/engine/open.js')
 
 describe.each(engines)('shared counters on the %s engine', (kind) => {
   it('add up what all engines of the cache have counted', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Engine } from '../../src/engine/engine.js'
 import { ENTRY_OVERHEAD, MAX_TAGS } from '../../src/engine/limits.js'
-import { openEngine } from '../../src/engine/select.js'
+import { openEngine } from '../../src/engine/open.js'
 import { Cache } from '../../src/index.js'
 import { engines, thrown } from '../helpers/engines.js'
 

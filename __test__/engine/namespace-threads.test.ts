@@ -2,10 +2,11 @@ import { once } from 'node:events'
 import path from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
-import { openEngine } from '../../src/engine/select.js'
+import { openEngine } from '../../src/engine/open.js'
 import { sleep, uniqueName, withoutRust } from '../helpers/engines.js'
 
-const select = path.join(__dirname, '../../dist/engine/select.js')
+const engineModule = path.join(__dirname, '../../dist/engine/open.js')
+const nearModule = path.join(__dirname, '../../dist/near/open.js')
 
 /** Where the threads keep the truth, the truth as of the last clearing that has returned, and whether to end. */
 const [TRUTH, CLEARED, DONE] = [0, 1, 2]
@@ -13,11 +14,12 @@ const [TRUTH, CLEARED, DONE] = [0, 1, 2]
 /** Reads by copies and loads what is missing, until it is told to end. */
 const READER = `
   const { parentPort, workerData: { name, shared } } = require('node:worker_threads')
-  const { openEngine } = require(${JSON.stringify(select)})
+  const { openEngine } = require(${JSON.stringify(engineModule)})
+  const { openNear } = require(${JSON.stringify(nearModule)})
   const state = new Int32Array(shared)
   const engine = openEngine({ name, max: 1_000 }, 'rust')
   const namespace = engine.namespace('decisions')
-  const near = namespace.near({}, JSON.parse)
+  const near = openNear(namespace, {}, JSON.parse)
   const stale = []
   let other = 0
   parentPort.postMessage('ready')
@@ -82,7 +84,8 @@ describe.skipIf(withoutRust)('a namespace that several threads use', () => {
     const all = ['a', 'b'].map((each) => engine.namespace(each))
     const source = `
       const { parentPort, workerData: { name, seed } } = require('node:worker_threads')
-      const { openEngine } = require(${JSON.stringify(select)})
+      const { openEngine } = require(${JSON.stringify(engineModule)})
+  const { openNear } = require(${JSON.stringify(nearModule)})
       const engine = openEngine({ name, max: 500 }, 'rust')
       const all = ['a', 'b'].map((each) => engine.namespace(each))
       let random = seed

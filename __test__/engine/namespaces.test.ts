@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Engine } from '../../src/engine/engine.js'
 import { ENTRY_OVERHEAD } from '../../src/engine/limits.js'
-import { openEngine } from '../../src/engine/select.js'
+import { openEngine } from '../../src/engine/open.js'
+import { openNear } from '../../src/near/open.js'
 import { engines, sleep, thrown, uniqueName } from '../helpers/engines.js'
 
 const decode = (stored: unknown) => JSON.parse(stored as string) as unknown
@@ -103,7 +104,7 @@ describe.each(engines)('a namespace on the %s engine', (kind) => {
     const root = open()
     const [a, b] = ['a', 'b'].map((name) => root.namespace(name)) as [Engine, Engine]
     for (const engine of [root, a, b]) engine.set('k', 'v')
-    const near = a.near({}, decode)
+    const near = openNear(a, {}, decode)
     a.set('near', '{"v":1}')
     expect(near.get('near')).toEqual({ v: 1 })
     expect(near.get('near')).toEqual({ v: 1 })
@@ -129,7 +130,7 @@ describe.each(engines)('a namespace on the %s engine', (kind) => {
     const root = open(3)
     const [a, b] = ['a', 'b'].map((name) => root.namespace(name)) as [Engine, Engine]
     for (const key of ['1', '2', '3']) a.set(key, 'v', undefined, undefined, key === '2' ? ['2'] : undefined)
-    const near = b.near({}, decode)
+    const near = openNear(b, {}, decode)
     b.set('n', '{}')
     for (let read = 0; read < 5; read++) near.get('n')
     near.flush()

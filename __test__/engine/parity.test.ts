@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Engine, EngineOptions } from '../../src/engine/engine.js'
-import { openEngine } from '../../src/engine/select.js'
+import { openEngine } from '../../src/engine/open.js'
 import { withoutRust } from '../helpers/engines.js'
 
 const key = fc.constantFrom(...'abcdef')

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { load } from '../../src/engine/binding.js'
 import { ENTRY_OVERHEAD } from '../../src/engine/limits.js'
+import { load } from '../../src/engine/native/load.js'
 import { Cache, isRustCacheAvailable, rustCacheLoadError } from '../../src/index.js'
 import { thrown, withoutRust } from '../helpers/engines.js'
 
@@ -99,7 +99,7 @@ describe('a binary', () => {
       // In a process of its own: what is tested is that it lives.
       const { stdout } = await run(process.execPath, [
         '-e',
-        `const { load } = require(${JSON.stringify(path.join(root, 'dist/engine/binding.js'))})
+        `const { load } = require(${JSON.stringify(path.join(root, 'dist/engine/native/load.js'))})
          const told = ${JSON.stringify(files)}.map((file) => load(file).error?.cause?.message ?? 'loaded')
          console.log(JSON.stringify(told))`,
       ])

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { openEngine } from '../../src/engine/select.js'
+import { openEngine } from '../../src/engine/open.js'
 import { engines } from '../helpers/engines.js'
 
 describe.each(engines)('tags on the %s engine', (kind) => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { FallbackEngine } from '../../src/engine/fallback.js'
-import { NativeEngine } from '../../src/engine/native.js'
+import { FallbackEngine } from '../../src/engine/fallback/engine.js'
+import { NativeEngine } from '../../src/engine/native/engine.js'
 import { Cache } from '../../src/index.js'
 import { engines } from '../helpers/engines.js'
 

@@ -1,21 +1,22 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { binding } from '../../src/engine/binding.js'
-import type { Stored } from '../../src/engine/engine.js'
-import { NativeEngine } from '../../src/engine/native.js'
-import type { NearCopies } from '../../src/near/copies.js'
+import { NativeEngine } from '../../src/engine/native/engine.js'
+import { binding } from '../../src/engine/native/load.js'
+import type { Stored } from '../../src/engine/stored.js'
+import type { NativeNearCache } from '../../src/near/native.js'
+import { openNear } from '../../src/near/open.js'
 import { sleep, withoutRust } from '../helpers/engines.js'
 
 describe.skipIf(withoutRust)('the copies of a thread', () => {
   function setup(entries: number, options = {}) {
     const native = binding().binding
     if (native === undefined) throw new Error('there is no native engine')
-    const engine = new NativeEngine(native, { max: entries })
+    const engine = NativeEngine.open(native, { max: entries })
     let decoded = 0
-    const near = engine.near<{ n: number }>(options, (stored: Stored) => {
+    const near = openNear<{ n: number }>(engine, options, (stored: Stored) => {
       decoded++
       return JSON.parse(stored as string)
-    }) as NearCopies<{ n: number }>
+    }) as NativeNearCache<{ n: number }>
     return { engine, near, decoded: () => decoded }
   }
 

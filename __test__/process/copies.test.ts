@@ -36,8 +36,8 @@ beforeAll(() => {
     return copy
   }
   copies = { a: install('a'), b: install('b'), other: install('other') }
-  patch('engine/store.js', 'exports.STORE_FORMAT = 1;', 'exports.STORE_FORMAT = 1000;')
-  patch('engine/binding.js', '(peer) => peer.abi === exports.ABI', '(peer) => peer.isOwn')
+  patch('engine/fallback/store.js', 'exports.STORE_FORMAT = 1;', 'exports.STORE_FORMAT = 1000;')
+  patch('engine/native/load.js', '(peer) => peer.abi === binding_js_1.ABI', '(peer) => peer.isOwn')
 })
 
 /** Makes the third copy another in this. */

@@ -97,7 +97,11 @@ describe('a release, to a registry on this machine', () => {
     const first = names()
     rmSync(path.join(cwd, 'node_modules'), { recursive: true })
     printedBy(await npm(['ci', '--no-audit', '--no-fund', ...flags], { cwd, env }))
-    expect(names()).toEqual(first)
+    const [major] = printedBy(await npm(['--version'], { cwd, env })).split('.')
+    // The lock of npm before 11 does not note C libraries, and what is for the other one comes along.
+    const isOfOther = (one: string) => Number(major) < 11 && /-(musl|gnu)\w*$/.test(one)
+    expect(names()).toEqual(expect.arrayContaining(first))
+    expect(names().filter((one) => !first.includes(one) && !isOfOther(one))).toEqual([])
     return first
   }
 

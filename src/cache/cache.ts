@@ -1,6 +1,7 @@
 import { internals } from '../common/internals.js'
+import type { EngineKind, EngineSettings } from '../common/settings.js'
 import { checkFunction, checkKey, checkText, checkTtl } from '../common/validate.js'
-import { type EngineKind, type EngineSettings, Outcome, type PurgeSlice } from '../engine/engine.js'
+import { Outcome, type PurgeSlice } from '../engine/engine.js'
 import { checkedTags } from '../engine/limits.js'
 import { purgeFor } from '../engine/purge.js'
 import { type GetOrSetOptions, type LoadContext, parseGetOrSet, tell } from '../loading/options.js'

@@ -2,18 +2,19 @@ import { closed, debug, evicted, invalidated, nameOnChannels } from '../common/c
 import { type Clock, neverBack, systemClock, timeOfDay } from '../common/clock.js'
 import { CacheError } from '../common/errors.js'
 import { freezeDeep } from '../common/freeze.js'
+import { Lifetime } from '../common/lifetime.js'
+import type { EngineSettings } from '../common/settings.js'
 import { startTimer } from '../common/timers.js'
-import type { Engine, EngineSettings, EngineStats, Stored } from '../engine/engine.js'
-import { openEngine } from '../engine/select.js'
+import type { Engine, EngineStats } from '../engine/engine.js'
+import { openEngine } from '../engine/open.js'
+import type { Stored } from '../engine/stored.js'
+import { LoadEvents } from '../loading/load-events.js'
 import { Loader } from '../loading/loader.js'
 import type { LoadingOptions } from '../loading/options.js'
-import { Wakeups } from '../loading/wakeups.js'
-import type { Near, NearOptions } from '../near/near.js'
+import type { NearCache, NearOptions } from '../near/near-cache.js'
+import { openNear } from '../near/open.js'
 import { FORMATS, type JsonMode, type Serializer, serializerOf } from '../serializer/serializer.js'
 import type { CacheOptions } from './options.js'
-
-/** Closes the channel of a cache that is collected without having been closed. */
-const abandoned = new FinalizationRegistry<Wakeups>((wakeups) => wakeups.close())
 
 /** Ms between two looks at what was evicted, while somebody wants to know. */
 const EVICTIONS_EVERY = 100
@@ -37,7 +38,7 @@ interface Parts {
   /** The namespaces on the way from the root of the cache to this part of it. */
   readonly path: string
   /** The name by which threads tell each other of loads that ended; `undefined` for a cache of one thread. */
-  readonly wakeups: string | undefined
+  readonly loadEvents: string | undefined
 }
 
 /** All that there are, so that one can be told from whatever else is passed. */
@@ -53,13 +54,13 @@ export class CacheCore<V> {
   readonly name: string | undefined
   readonly engine: Engine
   readonly settings: EngineSettings
-  readonly near: Near<V> | undefined
+  readonly near: NearCache<V> | undefined
   readonly loader: Loader<V>
   readonly loading: LoadingOptions
   /** Ms since the epoch, by the cache's clock. */
   readonly timeOfDay: () => number
   readonly #parts: Parts
-  readonly #wakeups: Wakeups
+  readonly #lifetime: Lifetime
   #lastStats: EngineStats | undefined
   #evictionTimer: NodeJS.Timeout | undefined
   /** The namespaces within this one that this thread has open. */
@@ -77,16 +78,16 @@ export class CacheCore<V> {
     const { maxEntrySize, maxSize } = engine.settings
     this.settings = { ...engine.settings, maxEntrySize: Math.min(maxEntrySize, maxSize) }
     this.near =
-      near === false ? undefined : engine.near(near, (stored: Stored) => serializer.decode(stored) as V)
-    this.#wakeups = new Wakeups(parts.wakeups)
-    abandoned.register(this, this.#wakeups, this)
+      near === false ? undefined : openNear(engine, near, (stored) => serializer.decode(stored) as V)
+    const loadEvents = new LoadEvents(parts.loadEvents)
+    this.#lifetime = new Lifetime(this, () => loadEvents.close())
     const isNear = near !== false
     this.loader = new Loader<V>({
       name,
       engine,
       clock: clock === undefined ? systemClock : neverBack(clock),
       traceKeys,
-      wakeups: this.#wakeups,
+      events: loadEvents,
       encode: (value) => serializer.encode(value),
       share: (stored) => {
         const value = serializer.decode(stored) as V
@@ -119,7 +120,7 @@ export class CacheCore<V> {
 
   /** To be called before anything is stored: what that evicts follows from the reads before it. */
   onWrite(): void {
-    this.near?.beforeWrite()
+    this.near?.flushIfOwed()
     if (evicted.hasSubscribers && this.#evictionTimer === undefined) this.#watchEvictions()
   }
 
@@ -179,7 +180,7 @@ export class CacheCore<V> {
   namespace<W>(space: string): CacheCore<W> {
     const known = this.#spaces.get(space)
     if (known !== undefined && !known.#isClosed) return known as unknown as CacheCore<W>
-    const { name, wakeups } = this.#parts
+    const { name, loadEvents } = this.#parts
     // Namespaces of engines lie side by side: one within another has the names on the way to it.
     const path = `${this.#parts.path}${space.length}:${space}`
     const core = new CacheCore<W>({
@@ -187,7 +188,7 @@ export class CacheCore<V> {
       name: name === undefined ? space : `${name}#${space}`,
       engine: this.engine.namespace(path),
       path,
-      wakeups: wakeups === undefined ? undefined : `${wakeups}#${space.length}:${space}`,
+      loadEvents: loadEvents === undefined ? undefined : `${loadEvents}#${space.length}:${space}`,
     })
     this.#spaces.set(space, core as CacheCore<unknown>)
     return core
@@ -203,8 +204,7 @@ export class CacheCore<V> {
     }
     this.#isClosed = true
     this.engine.close()
-    this.#wakeups.close()
-    abandoned.unregister(this)
+    this.#lifetime.end()
   }
 }
 
@@ -246,6 +246,6 @@ export function openCore<V>(
     clock,
     traceKeys,
     path: '',
-    wakeups: inEngine,
+    loadEvents: inEngine,
   })
 }

@@ -5,7 +5,7 @@ import { parseSetEntry, type SetEntry } from './set-options.js'
 
 export function getMany<V>(core: CacheCore<V>, keys: readonly string[]): (V | undefined)[] {
   const checked = checkedKeys(keys)
-  core.near?.beforeWrite()
+  core.near?.flushIfOwed()
   return core.engine.getMany(checked).map((stored) => core.decodeFound(stored))
 }
 

@@ -1,10 +1,10 @@
 import { type Clock, parseClock } from '../common/clock.js'
 import { describe, outOfRange, wrongType } from '../common/errors.js'
 import { choice, count, defineOptions, flag, lifetime, limit, name, type Parse } from '../common/options.js'
-import { type EngineKind, type EvictionPolicy, POLICIES } from '../engine/engine.js'
+import { type EngineKind, type EvictionPolicy, POLICIES } from '../common/settings.js'
 import { ENTRY_OVERHEAD, MAX_TTL } from '../engine/limits.js'
 import { LOADING, type LoadingOptions } from '../loading/options.js'
-import type { NearOptions } from '../near/near.js'
+import type { NearOptions } from '../near/near-cache.js'
 import type { JsonMode, SerializerName } from '../serializer/serializer.js'
 
 /** Options of a {@link Cache}. */

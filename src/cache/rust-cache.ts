@@ -1,9 +1,9 @@
 import { describe, wrongType } from '../common/errors.js'
 import { count, defineOptions, name } from '../common/options.js'
 import { checkKey, checkTtl } from '../common/validate.js'
-import { binding } from '../engine/binding.js'
 import { Outcome, type PurgeSlice } from '../engine/engine.js'
-import { NativeEngine } from '../engine/native.js'
+import { NativeEngine } from '../engine/native/engine.js'
+import { binding } from '../engine/native/load.js'
 import { purgeFor } from '../engine/purge.js'
 import { RAW_FORMAT } from '../serializer/serializer.js'
 import { engineName } from './core.js'
@@ -37,7 +37,7 @@ export class RustCache implements Disposable {
     const { name, ...limits } = parse(options)
     const native = binding()
     if (native.binding === undefined) throw native.error
-    this.#engine = new NativeEngine(native.binding, {
+    this.#engine = NativeEngine.open(native.binding, {
       ...limits,
       name: name === undefined ? undefined : engineName('cache', name),
       label: name,

@@ -1,6 +1,6 @@
 import { type Channel, channel, tracingChannel } from 'node:diagnostics_channel'
 import { debuglog } from 'node:util'
-import type { EngineSettings } from '../engine/engine.js'
+import type { EngineSettings } from './settings.js'
 
 /** What `NODE_DEBUG=sark-cache` prints. */
 export const debug = debuglog('sark-cache')

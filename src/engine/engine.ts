@@ -1,10 +1,6 @@
-import type { Decode, Near, NearOptions } from '../near/near.js'
-
-/** What an engine stores: text as it is, or bytes. */
-export type Stored = string | Uint8Array
-
-/** Which engine serves a cache: the native one or the one in JavaScript. */
-export type EngineKind = 'rust' | 'js'
+import type { EngineKind, EngineSettings, EvictionPolicy } from '../common/settings.js'
+import type { AtomicWrites, Fences, Leases, NearSource, SharedCounters, StaleReads } from './capabilities.js'
+import type { Stored } from './stored.js'
 
 /** How an engine is opened; what is `undefined` is left to it, or to what is in force under the name. */
 export interface EngineOptions {
@@ -36,23 +32,6 @@ export interface EngineOptions {
 /** What tells the time in ms, from whatever beginning: `Date` or `performance`, say. */
 export interface EngineClock {
   now(): number
-}
-
-/** Which value leaves when there is no room: the least recently used one, or the one that S3-FIFO chooses. */
-export type EvictionPolicy = 'lru' | 's3fifo'
-
-/** The policies, at the numbers by which the native engine knows them. */
-export const POLICIES: readonly EvictionPolicy[] = ['lru', 's3fifo']
-
-/** The options that an engine works with; `Infinity` where there is no limit. */
-export interface EngineSettings {
-  readonly max: number
-  readonly maxSize: number
-  readonly maxEntrySize: number
-  readonly ttl: number
-  readonly policy: EvictionPolicy
-  /** Whether each `get` renews the TTL of what it finds. */
-  readonly updateAgeOnGet: boolean
 }
 
 /** What became of a value. */
@@ -96,6 +75,23 @@ export interface EngineStats {
   fenced: number
 }
 
+export function noStats(): EngineStats {
+  return {
+    hits: 0,
+    nearHits: 0,
+    misses: 0,
+    sets: 0,
+    deletes: 0,
+    cleared: 0,
+    evictionsByMax: 0,
+    evictionsByMaxSize: 0,
+    expirations: 0,
+    invalidations: 0,
+    rejections: 0,
+    fenced: 0,
+  }
+}
+
 /** What one slice of a purge did. */
 export interface PurgeSlice {
   /** Expired entries removed. */
@@ -105,26 +101,14 @@ export interface PurgeSlice {
 }
 
 /**
- * Counters that all threads of a cache share, for what is counted above the engine. They take a lock: count on your
- * own, and add what came together from time to time. All calls throw `ERR_CACHE_CLOSED` once the engine that gave them
- * is closed.
- */
-export interface SharedCounters {
-  /** Adds a number to each counter. @throws `ERR_OUT_OF_RANGE` unless there are as many numbers as counters. */
-  add(deltas: Float64Array): void
-  /** What they show, as a copy. */
-  read(): Float64Array
-  /** Makes all of them zero. */
-  reset(): void
-}
-
-/**
  * A bounded store of strings and bytes by key, with LRU eviction, TTLs and invalidation fences.
  *
  * Arguments are checked by the layer above. All calls but `close` throw `ERR_CACHE_CLOSED` once it is closed.
  */
-export interface Engine {
+export interface Engine extends Fences, Leases, AtomicWrites, StaleReads {
   readonly kind: EngineKind
+  /** What decoded copies of its values are made from. */
+  readonly nearSource: NearSource
   readonly settings: EngineSettings
   /** How the wrapper that opened the cache first encodes values. */
   readonly format: number
@@ -144,27 +128,6 @@ export interface Engine {
     tags?: readonly string[],
     grace?: number,
   ): number
-  /** As `set`, where there is no readable value under `key`; else nothing is changed, and it is `Present`. */
-  setIfAbsent(key: string, value: Stored, ttl?: number, tags?: readonly string[], grace?: number): number
-  /**
-   * Gives an entry a TTL that begins now and nothing else: `ttl` ms, or that which it was stored with; 0 removes it.
-   * It counts as a use. Says whether there was a readable entry.
-   */
-  touch(key: string, ttl?: number): boolean
-  /**
-   * The value that `peek` finds, and the fence of the moment at which it was there: `set` with that fence is refused if
-   * the key changed since, and the two compare and set.
-   */
-  peekFenced(key: string): [value: Stored | undefined, fence: number]
-  /**
-   * Adds to the number whose JSON text is under `key` and returns the sum. The entry keeps its deadline, its tags and
-   * its grace; where there is none, `by` is stored for `ttl` ms, or the default. No increment is lost, whatever
-   * threads make them.
-   *
-   * @throws `ERR_INVALID_ARG_TYPE` if the value is not a number, `ERR_OUT_OF_RANGE` if the sum is not finite; nothing
-   * is changed then.
-   */
-  increment(key: string, by: number, ttl?: number): number
   delete(key: string): boolean
   /** In ms; `Infinity` for an entry that does not expire, 0 for none. */
   remainingTtl(key: string): number
@@ -183,24 +146,6 @@ export interface Engine {
   clear(): void
   size(): number
   bytes(): number
-  fence(): number
-  /** Whether a load begun at `fence` may still be shared and stored. */
-  permits(key: string, fence: number, tags?: readonly string[]): boolean
-  /**
-   * Asks for the load of a value. `undefined` while another load of it is under way that nothing has
-   * overtaken; else the lease, which lasts until it is settled and at most `timeout` ms, and the fence of
-   * the load.
-   */
-  claim(key: string, timeout: number, tags?: readonly string[]): [lease: number, fence: number] | undefined
-  /** Ends a lease; says whether somebody was refused the load meanwhile. */
-  settle(key: string, lease: number): boolean
-  /** How many loads are under way, of which the time is not up. */
-  leases(): number
-  /** The value under `key`, its TTL passed or not, and for how many ms it has been stale; 0 if it is not. */
-  getStale(key: string): [value: Stored, staleMs: number] | undefined
-  /** Whether no more than this part of its TTL, from 0 to 1, is left to the value under `key`. */
-  isDue(key: string, part: number): boolean
-  invalidateTag(tag: string): void
   /**
    * The namespace `name` of the cache: an engine for keys that are apart from those of the root and of every other
    * namespace. All engines of one name, in all that share the cache, are the same namespace. Namespaces are flat:
@@ -224,33 +169,7 @@ export interface Engine {
    * @throws `ERR_CACHE_OPTIONS_CONFLICT` if the group is in use with another size; `ERR_OUT_OF_RANGE`.
    */
   counters(group: string, size: number): SharedCounters
-  /** Reads that keep what they decode. */
-  near<V>(options: NearOptions, decode: Decode<V>): Near<V>
   stats(): EngineStats
   resetStats(): void
   close(): void
-}
-
-/** The options on which all that share a cache must agree. */
-const COMPARED = ['max', 'maxSize', 'maxEntrySize', 'ttl', 'serializer', 'policy', 'updateAgeOnGet'] as const
-
-/**
- * What is asked for and contradicts what is in force, as the text of an error; `undefined` if nothing does.
- * What is left out agrees with anything.
- */
-export function conflict(
-  asked: EngineOptions,
-  engine: Pick<Engine, 'settings' | 'format'>,
-): string | undefined {
-  const inForce = { ...engine.settings, serializer: engine.format }
-  const wanted = { ...asked, serializer: asked.format }
-  for (const option of COMPARED) {
-    if (wanted[option] !== undefined && wanted[option] !== inForce[option]) {
-      return (
-        `${JSON.stringify(asked.label ?? asked.name)}: a cache of this name is open with another ${option}: ` +
-        `${wanted[option]} is asked for, ${inForce[option]} is in force`
-      )
-    }
-  }
-  return undefined
 }

@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { CacheError } from '../common/errors.js'
-import type { EngineKind } from './engine.js'
+import type { EngineKind } from '../common/settings.js'
 
 /** The folder of this copy of the package, by which errors tell it from others. */
 export const PACKAGE_FOLDER = path.join(__dirname, '../..')

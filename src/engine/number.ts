@@ -1,5 +1,5 @@
 import { outOfRange, wrongType } from '../common/errors.js'
-import type { Stored } from './engine.js'
+import type { Stored } from './stored.js'
 
 const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
 

@@ -1,5 +1,3 @@
-import type { Stored } from '../engine/engine.js'
-
 interface Fresh {
   /** Loads of the key under way that look at nothing that is cached. */
   underWay: number
@@ -12,6 +10,7 @@ interface Fresh {
  * The loads of a thread that look at nothing that is cached. Each of them that is stored overtakes the others; one that
  * began no earlier is as good as their own.
  */
+import type { Stored } from '../engine/stored.js'
 export class FreshLoads {
   readonly #byKey = new Map<string, Fresh>()
 

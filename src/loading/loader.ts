@@ -2,17 +2,18 @@ import { backgroundError, nameOnChannels, traced } from '../common/channels.js'
 import type { Clock } from '../common/clock.js'
 import { CacheError } from '../common/errors.js'
 import { duration } from '../common/options.js'
-import { type Engine, Outcome, type Stored } from '../engine/engine.js'
+import { type Engine, Outcome } from '../engine/engine.js'
+import type { Stored } from '../engine/stored.js'
 import { Backoff } from './backoff.js'
 import { Call, type CallHost, type Landing, subjectOf } from './call.js'
 import { type LoadCounts, noLoads } from './counters.js'
 import { type Failure, Flight } from './flight.js'
 import { FreshLoads } from './fresh-loads.js'
+import type { LoadEvents } from './load-events.js'
 import { type LoadContext, tagList, tell } from './options.js'
 import { isWithin, within } from './recursion.js'
 import type { LoadRequest } from './request.js'
 import { timedOut } from './time-budget.js'
-import type { Wakeups } from './wakeups.js'
 
 type Claim = readonly [lease: number, fence: number]
 
@@ -29,7 +30,7 @@ export interface LoaderHost<V> {
   /** Told that a value is about to be stored. */
   onWrite(): void
   /** Wakes whoever waits for a load in another thread. */
-  readonly wakeups: Wakeups
+  readonly events: LoadEvents
 }
 
 /** Loads what is not in the cache: one load a key, over all threads, and none that was overtaken is stored. */
@@ -174,7 +175,7 @@ export class Loader<V> implements CallHost<V> {
 
   /** Waits for a load that another thread has begun, or another cache of the name, and loads if nothing comes of it. */
   #follow(request: LoadRequest<V>): Flight<Landing<V>> {
-    const { engine, wakeups } = this.#host
+    const { engine, events } = this.#host
     let lease: number | undefined
     const flight = this.#flight(request, engine.fence(), true, () => {
       if (lease !== undefined) this.#settle(request.key, lease)
@@ -182,7 +183,7 @@ export class Loader<V> implements CallHost<V> {
     this.#flights.set(request.key, flight)
     this.#run(flight, async () => {
       for (let look = 0; ; look++) {
-        await wakeups.wait(request.key, look, flight.signal)
+        await events.wait(request.key, look, flight.signal)
         if (flight.isOver) return
         const stored = engine.peek(request.key)
         if (stored !== undefined) return flight.land(this.#landing(stored, false))
@@ -229,9 +230,9 @@ export class Loader<V> implements CallHost<V> {
   }
 
   #settle(key: string, lease: number): void {
-    const { engine, wakeups } = this.#host
+    const { engine, events } = this.#host
     try {
-      if (engine.settle(key, lease)) wakeups.notify(key)
+      if (engine.settle(key, lease)) events.notify(key)
     } catch (error) {
       // Closing the cache has ended the lease.
       if ((error as { code?: string }).code !== 'ERR_CACHE_CLOSED') throw error

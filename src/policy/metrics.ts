@@ -1,5 +1,5 @@
 import { startTimer } from '../common/timers.js'
-import type { SharedCounters } from '../engine/engine.js'
+import type { SharedCounters } from '../engine/capabilities.js'
 import { BUCKETS, bucketOf, type Latency, latencyOf } from './latency.js'
 
 /**

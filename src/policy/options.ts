@@ -15,8 +15,8 @@ import {
   type Parse,
   type Schema,
 } from '../common/options.js'
+import { POLICIES } from '../common/settings.js'
 import { checkNumber, checkText } from '../common/validate.js'
-import { POLICIES } from '../engine/engine.js'
 import { checkedTags } from '../engine/limits.js'
 import { LOADING, type LoadingOptions, type LoadStatus, statusTarget } from '../loading/options.js'
 import type { Decision, Evaluate } from './decision.js'

@@ -2,9 +2,11 @@ import { type CacheCore, openCore } from '../cache/core.js'
 import { CacheError, describe, wrongType } from '../common/errors.js'
 import { internals } from '../common/internals.js'
 import { callable, duration } from '../common/options.js'
+import type { EngineKind } from '../common/settings.js'
 import { checkText, checkTtl, itemsOf } from '../common/validate.js'
-import { type EngineKind, Outcome, type PurgeSlice, type Stored } from '../engine/engine.js'
+import { Outcome, type PurgeSlice } from '../engine/engine.js'
 import { purgeFor } from '../engine/purge.js'
+import type { Stored } from '../engine/stored.js'
 import { type LoadContext, tell } from '../loading/options.js'
 import { type LoadRequest, type LoadSettings, settingsOf } from '../loading/request.js'
 import { checkDecision, type Decision, type Evaluate, type EvaluationContext, isRecent } from './decision.js'
@@ -102,7 +104,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
   async getMany(queries: readonly PolicyQuery[]): Promise<(D | undefined)[]> {
     const keys = itemsOf(queries, 'the queries').map((query) => this.#key(query))
     const core = this[internals]
-    core.near?.beforeWrite()
+    core.near?.flushIfOwed()
     const decisions = core.engine.getMany(keys).map((stored) => core.decodeFound(stored))
     for (const decision of decisions) this.#metrics.count(decision === undefined ? 'misses' : 'hits')
     return decisions

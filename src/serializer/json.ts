@@ -1,6 +1,6 @@
 import { describe, notSerializable } from '../common/errors.js'
 import { isPlainObject } from '../common/shape.js'
-import type { Stored } from '../engine/engine.js'
+import type { Stored } from '../engine/stored.js'
 
 /** The bytes in memory that no other thread writes while they are read. */
 function settled(bytes: Uint8Array): Uint8Array {

@@ -1,4 +1,4 @@
-import type { Stored } from '../engine/engine.js'
+import type { Stored } from '../engine/stored.js'
 import { json, lenientJson } from './json.js'
 import { v8 } from './v8.js'
 

@@ -1,5 +1,5 @@
 import { describe, notSerializable } from '../common/errors.js'
-import type { Stored } from '../engine/engine.js'
+import type { Stored } from '../engine/stored.js'
 
 /** Loaded with the first value that needs it: most programs never do, and it takes a while. */
 function format(): typeof import('node:v8') {

@@ -1,4 +1,4 @@
-import { CacheError, outOfRange } from '../common/errors.js'
+import { CacheError, outOfRange } from '../../common/errors.js'
 
 /** The most counters of a group, as in the native engine. */
 const MAX_SIZE = 65_536

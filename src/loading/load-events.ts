@@ -10,7 +10,7 @@ type Channel = InstanceType<typeof BroadcastChannel> & { unref?: () => void }
  * A message may come late or, where the thread of the load was terminated, not at all; whoever waits
  * therefore also looks from time to time.
  */
-export class Wakeups {
+export class LoadEvents {
   /** `undefined` for a cache that no other thread can have open. */
   readonly #name: string | undefined
   readonly #waiting = new Map<string, Set<() => void>>()

@@ -1,37 +1,31 @@
-import { CacheError } from '../common/errors.js'
-import { KeptValues } from '../near/kept.js'
-import type { Decode, Near, NearOptions } from '../near/near.js'
-import { checkPrivate, reader } from './clock.js'
-import {
-  conflict,
-  type Engine,
-  type EngineOptions,
-  type EngineSettings,
-  type EngineStats,
-  type PurgeSlice,
-  type SharedCounters,
-  type Stored,
-} from './engine.js'
-import { holdName, sharedUnder } from './names.js'
-import { type Namespace, noStats, type StoredKey } from './namespace.js'
-import { type Entry, STORE_FORMAT, Store } from './store.js'
-
-/** The engines that their root closes with itself, and which of them this is. */
-interface Family {
-  readonly views: Set<WeakRef<FallbackEngine>>
-  readonly self: WeakRef<FallbackEngine>
-}
-
-/** Lets go of what was opened by an engine that is collected without having been closed. */
-const abandoned = new FinalizationRegistry<{ leave: (() => void) | undefined; family: Family | undefined }>(
-  ({ leave, family }) => {
-    family?.views.delete(family.self)
-    leave?.()
-  },
-)
+import { CacheError } from '../../common/errors.js'
+import { Lifetime } from '../../common/lifetime.js'
+import type { EngineSettings } from '../../common/settings.js'
+import type { EntrySource, SharedCounters } from '../capabilities.js'
+import { checkPrivate, reader } from '../clock.js'
+import { assertAgrees } from '../conflict.js'
+import { type Engine, type EngineOptions, type EngineStats, noStats, type PurgeSlice } from '../engine.js'
+import { holdName, sharedUnder } from '../names.js'
+import type { Stored } from '../stored.js'
+import type { Entry } from './entries.js'
+import type { Namespace, StoredKey } from './namespaces.js'
+import { STORE_FORMAT, Store } from './store.js'
 
 function monotonicMs(): number {
   return Math.floor(performance.now())
+}
+
+/** The store of a name that is open in this thread, or a new one. */
+function open(options: EngineOptions): Store {
+  checkPrivate(options)
+  const { name, clock } = options
+  const now = clock === undefined ? monotonicMs : reader(clock)
+  // Before anything is open: a clock may throw.
+  now()
+  const found = name === undefined ? undefined : (sharedUnder(name, 'js', STORE_FORMAT) as Store | undefined)
+  const store = found ?? new Store(options, now)
+  assertAgrees(options, store)
+  return store
 }
 
 /**
@@ -39,57 +33,29 @@ function monotonicMs(): number {
  * engines of one name are one cache within a thread only. There, all copies of the package whose stores are alike
  * share it.
  */
-export class FallbackEngine implements Engine {
+export class FallbackEngine implements Engine, EntrySource {
   readonly kind = 'js'
   readonly settings: EngineSettings
   readonly format: number
   readonly #name: string | undefined
   #open: Store | undefined
   readonly #namespace: Namespace
-  /** The namespaces that were made from this engine and are open. */
-  readonly #views = new Set<WeakRef<FallbackEngine>>()
-  /** Where this is listed, if it is a namespace. */
-  readonly #family: Family | undefined
-  /** Gives the name back. */
-  #leave: (() => void) | undefined
+  readonly #lifetime: Lifetime
 
-  /** `now` is a monotonic clock in whole ms, for tests. */
-  constructor(
-    options: EngineOptions,
-    now = options.clock ? reader(options.clock) : monotonicMs,
-    of?: { root: FallbackEngine; namespace: string },
-  ) {
-    if (of !== undefined) {
-      const store = of.root.#store
-      this.#name = of.root.#name
-      this.#namespace = store.namespaces.of(of.namespace)
-      this.settings = store.settings
-      this.format = store.format
-      this.#family = { views: of.root.#views, self: new WeakRef<FallbackEngine>(this) }
-      this.#family.views.add(this.#family.self)
-      this.#enter(store)
-      return
-    }
-    checkPrivate(options)
-    // Before anything is open: a clock may throw.
-    now()
-    this.#name = options.name
-    const name = this.#name
-    const shared = name === undefined ? undefined : sharedUnder(name, 'js', STORE_FORMAT)
-    const found = shared as Store | undefined
-    const store = found ?? new Store(options, now)
+  private constructor(store: Store, name: string | undefined, namespace: Namespace, root?: FallbackEngine) {
     this.settings = store.settings
     this.format = store.format
-    const contradiction = found && conflict(options, this)
-    if (contradiction) throw new CacheError('ERR_CACHE_OPTIONS_CONFLICT', contradiction)
-    this.#namespace = store.namespaces.root
-    this.#enter(store)
+    this.#name = name
+    this.#open = store
+    this.#namespace = namespace
+    const leave = name === undefined ? undefined : holdName(name, 'js', STORE_FORMAT, store)
+    this.#lifetime = new Lifetime(this, () => leave?.(), root === undefined ? undefined : root.#lifetime)
   }
 
-  #enter(store: Store): void {
-    if (this.#name !== undefined) this.#leave = holdName(this.#name, 'js', STORE_FORMAT, store)
-    this.#open = store
-    abandoned.register(this, { leave: this.#leave, family: this.#family }, this)
+  /** @throws `ERR_CACHE_OPTIONS_CONFLICT`; what a clock throws. */
+  static open(options: EngineOptions): FallbackEngine {
+    const store = open(options)
+    return new FallbackEngine(store, options.name, store.namespaces.root)
   }
 
   get #store(): Store {
@@ -103,7 +69,8 @@ export class FallbackEngine implements Engine {
   }
 
   namespace(name: string): FallbackEngine {
-    return new FallbackEngine({}, undefined, { root: this, namespace: name })
+    const store = this.#store
+    return new FallbackEngine(store, this.#name, store.namespaces.of(name), this)
   }
 
   get(key: string): Stored | undefined {
@@ -114,16 +81,14 @@ export class FallbackEngine implements Engine {
     return out(this.find(key))
   }
 
-  near<V>(options: NearOptions, decode: Decode<V>): Near<V> {
-    return new KeptValues(this, decode, options)
+  get nearSource(): EntrySource {
+    return this
   }
 
-  /** The entry that `get` reads, counted and used as by it. */
   use(key: string): Entry | undefined {
     return this.#store.use(this.#namespace, key)
   }
 
-  /** The entry that `peek` reads. */
   find(key: string): Entry | undefined {
     return this.#store.find(this.#at(key))
   }
@@ -227,7 +192,7 @@ export class FallbackEngine implements Engine {
   }
 
   fence(): number {
-    return this.#store.versions.now
+    return this.#store.fences.now
   }
 
   permits(key: string, fence: number, tags?: readonly string[]): boolean {
@@ -237,10 +202,10 @@ export class FallbackEngine implements Engine {
   claim(key: string, timeout: number, tags?: readonly string[]): [number, number] | undefined {
     const store = this.#store
     const now = store.now()
-    const fence = store.versions.now
+    const fence = store.fences.now
     // A caller must not wait for a load that a change of its own tags has overtaken.
     const isCurrent = (held: number, heldTags: readonly string[] | undefined) =>
-      store.permits(held, this.#namespace, key, heldTags) && store.versions.tagsUnchanged(held, tags)
+      store.permits(held, this.#namespace, key, heldTags) && store.fences.tagsUnchanged(held, tags)
     const claim = { key: this.#at(key), owner: this, now, ends: now + timeout, tags, fence }
     const lease = store.leases.claim(claim, isCurrent)
     return lease === undefined ? undefined : [lease, fence]
@@ -257,7 +222,7 @@ export class FallbackEngine implements Engine {
   }
 
   getStale(key: string): [Stored, number] | undefined {
-    const entry = this.#store.kept(this.#at(key))
+    const entry = this.#store.findStale(this.#at(key))
     if (entry === undefined) return undefined
     const late = this.#store.now() - entry.freshUntil
     return [out(entry) as Stored, late < 0 ? 0 : Math.max(1, late)]
@@ -270,7 +235,7 @@ export class FallbackEngine implements Engine {
   }
 
   invalidateTag(tag: string): void {
-    this.#store.versions.invalidateTag(tag)
+    this.#store.fences.invalidateTag(tag)
   }
 
   stats(): EngineStats {
@@ -297,11 +262,8 @@ export class FallbackEngine implements Engine {
     const store = this.#open
     if (store === undefined) return
     this.#open = undefined
-    abandoned.unregister(this)
-    this.#family?.views.delete(this.#family.self)
-    for (const view of this.#views) view.deref()?.close()
+    this.#lifetime.end()
     store.leases.release(this)
-    this.#leave?.()
   }
 }
 

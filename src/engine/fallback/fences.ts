@@ -19,7 +19,7 @@ function hashOf(text: string): number {
 }
 
 /** The fence of the fallback engine: which keys and tags changed after a given moment. */
-export class Versions {
+export class Fences {
   #sequence = 0
   #cleared = 0
   /** The sequence number of the latest invalidation of a tag. */

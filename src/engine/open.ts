@@ -1,9 +1,10 @@
 import { debug, opened } from '../common/channels.js'
 import { describe, outOfRange } from '../common/errors.js'
-import { binding } from './binding.js'
-import type { Engine, EngineKind, EngineOptions } from './engine.js'
-import { FallbackEngine } from './fallback.js'
-import { NativeEngine } from './native.js'
+import type { EngineKind } from '../common/settings.js'
+import type { Engine, EngineOptions } from './engine.js'
+import { FallbackEngine } from './fallback/engine.js'
+import { NativeEngine } from './native/engine.js'
+import { binding } from './native/load.js'
 
 type Threads = typeof import('node:worker_threads')
 
@@ -33,9 +34,9 @@ export function openEngine(options: EngineOptions, forced: EngineKind | undefine
 }
 
 function select(options: EngineOptions, asked: EngineKind | undefined): Engine {
-  if (asked === 'js') return new FallbackEngine(options)
+  if (asked === 'js') return FallbackEngine.open(options)
   const native = binding()
-  if (native.binding !== undefined) return new NativeEngine(native.binding, options)
+  if (native.binding !== undefined) return NativeEngine.open(native.binding, options)
   if (asked === 'rust') throw native.error
   // Loaded here alone: on the native engine nobody needs it.
   const { getEnvironmentData, setEnvironmentData } = require('node:worker_threads') as Threads
@@ -47,5 +48,5 @@ function select(options: EngineOptions, asked: EngineKind | undefined): Engine {
       { type: 'SarkCacheWarning', code: 'SARK_CACHE_FALLBACK' },
     )
   }
-  return new FallbackEngine(options)
+  return FallbackEngine.open(options)
 }

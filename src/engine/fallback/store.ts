@@ -1,62 +1,14 @@
-import type { Heap } from 'heap-js'
-import type { LRUCache } from 'lru-cache'
+import type { EngineSettings } from '../../common/settings.js'
+import { type EngineOptions, type EngineStats, noStats, Outcome, type PurgeSlice } from '../engine.js'
+import { DEFAULT_MAX, ENTRY_OVERHEAD, MAX_GRACE, MAX_TTL } from '../limits.js'
+import { notANumber, notFinite, parseNumber } from '../number.js'
+import type { Stored } from '../stored.js'
+import { chargeOf, sizeOf } from './charge.js'
 import { CounterGroups } from './counters.js'
-import {
-  type EngineOptions,
-  type EngineSettings,
-  type EngineStats,
-  Outcome,
-  type PurgeSlice,
-  type Stored,
-} from './engine.js'
+import { Entries, type Entry } from './entries.js'
+import { Fences } from './fences.js'
 import { Leases } from './leases.js'
-import { DEFAULT_MAX, ENTRY_OVERHEAD, MAX_GRACE, MAX_TTL } from './limits.js'
-import { type Namespace, Namespaces, noStats, type StoredKey } from './namespace.js'
-import { notANumber, notFinite, parseNumber } from './number.js'
-import { Versions } from './versions.js'
-
-/** The largest `max` for which the `lru-cache` package may set memory aside. */
-const PREALLOCATED = 2 ** 20
-
-/** Tags from which on the native engine writes their number into a word of its own. */
-const MORE_TAGS = 15
-
-export interface Entry {
-  readonly key: StoredKey
-  readonly namespace: Namespace
-  /** The key within its namespace. */
-  readonly bareKey: string
-  readonly value: Stored
-  readonly size: number
-  /** The ms of the clock from which on the entry is stale; `Infinity` for one that does not expire. */
-  freshUntil: number
-  /** The ms of the clock from which on the entry is gone, its grace included. */
-  deadline: number
-  /** For how many ms before its deadline the entry is stale. */
-  readonly grace: number
-  /** The place among the deadlines that is good for the entry; no later than `deadline`. */
-  due: Due | undefined
-  /** The sequence number up to which the tags are known to be unchanged. */
-  fence: number
-  /** The sequence number of the change that put the entry in. */
-  readonly written: number
-  /** The TTL in ms that it was stored with. */
-  readonly ttl: number
-  readonly tags: readonly string[] | undefined
-}
-
-/** When to look whether an entry has expired. */
-interface Due {
-  readonly at: number
-  readonly entry: Entry
-}
-
-const WIDE = /[^\0-\xff]/
-
-/** The bytes of a string as the native engine stores it: one a unit, or two if any unit needs two. */
-function textSize(text: string): number {
-  return WIDE.test(text) ? text.length * 2 : text.length
-}
+import { type Namespace, Namespaces, type StoredKey } from './namespaces.js'
 
 /** How an entry leaves by its key. */
 type Removal = 'expirations' | 'invalidations' | 'deletes'
@@ -72,19 +24,15 @@ export class Store {
   readonly settings: EngineSettings
   /** How the wrapper encodes values. */
   readonly format: number
-  readonly versions: Versions
+  readonly fences: Fences
   readonly namespaces = new Namespaces()
   readonly leases = new Leases()
   readonly counters = new CounterGroups()
   readonly now: () => number
   stats = noStats()
-  readonly #entries: LRUCache<StoredKey, Entry>
-  /** Deadlines. Those of what was replaced, removed or put off stay until they come up or are too many. */
-  readonly #deadlines: Heap<Due>
+  readonly #entries: Entries
   /** Entries that were counted out when their namespace was cleared, and are still here. */
   #leftovers = 0
-  /** Why the next eviction happens. */
-  #evictingFor: 'evictionsByMax' | 'evictionsByMaxSize' = 'evictionsByMaxSize'
 
   constructor(options: EngineOptions, now: () => number) {
     const { max, maxSize, maxEntrySize, ttl } = options
@@ -98,30 +46,24 @@ export class Store {
       updateAgeOnGet: options.updateAgeOnGet ?? false,
     }
     this.format = options.format ?? 0
-    this.versions = new Versions(Math.min(this.settings.max, this.settings.maxSize / ENTRY_OVERHEAD))
+    this.fences = new Fences(Math.min(this.settings.max, this.settings.maxSize / ENTRY_OVERHEAD))
     this.now = now
-    // Loaded when a store is made: a process on the native engine needs neither.
-    const { Heap } = require('heap-js') as typeof import('heap-js')
-    const { LRUCache } = require('lru-cache') as typeof import('lru-cache')
-    this.#deadlines = new Heap<Due>((a, b) => a.at - b.at)
-    this.#entries = new LRUCache<StoredKey, Entry>({
-      // The package sets aside memory for `max` entries; a large one is kept by `#makeRoom` alone.
-      max: this.settings.max <= PREALLOCATED ? this.settings.max : 0,
-      // With no bound of its own the package would not count bytes.
-      maxSize: maxSize ?? Number.MAX_SAFE_INTEGER,
-      dispose: (entry, key, reason) => {
-        if (reason === 'evict') this.#count(this.#evictingFor, entry)
-        const { namespace } = entry
-        if (this.#isCleared(entry)) {
-          this.#leftovers--
-        } else if (namespace.number !== 0) {
-          namespace.entries--
-          namespace.bytes -= entry.size
-        }
-        // A value older than the one that goes must not come after it.
-        if (reason !== 'set') this.versions.remember(key, entry.written)
-      },
+    this.#entries = new Entries(this.settings.max, this.settings.maxSize, now, {
+      onDrop: (entry, cause) => this.#count(cause, entry),
+      onGone: (entry, isReplaced) => this.#onGone(entry, isReplaced),
     })
+  }
+
+  #onGone(entry: Entry, isReplaced: boolean): void {
+    const { namespace } = entry
+    if (this.#isCleared(entry)) {
+      this.#leftovers--
+    } else if (namespace.number !== 0) {
+      namespace.entries--
+      namespace.bytes -= entry.size
+    }
+    // A value older than the one that goes must not come after it.
+    if (!isReplaced) this.fences.remember(entry.key, entry.written)
   }
 
   get size(): number {
@@ -129,7 +71,7 @@ export class Store {
   }
 
   get bytes(): number {
-    return this.#entries.calculatedSize
+    return this.#entries.bytes
   }
 
   /** Counts what happened to an entry, unless it was counted when its namespace was cleared. */
@@ -149,9 +91,9 @@ export class Store {
   }
 
   #isInvalidated(entry: Entry): boolean {
-    if (!this.versions.tagsUnchanged(entry.fence, entry.tags)) return true
+    if (!this.fences.tagsUnchanged(entry.fence, entry.tags)) return true
     // The next read asks again only after another invalidation.
-    entry.fence = Math.max(entry.fence, this.versions.lastTag)
+    entry.fence = Math.max(entry.fence, this.fences.lastTag)
     return false
   }
 
@@ -166,7 +108,7 @@ export class Store {
   }
 
   /** The entry under `key`, stale or not; one that can not be read any more is removed. */
-  kept(key: StoredKey): Entry | undefined {
+  findStale(key: StoredKey): Entry | undefined {
     const entry = this.#entries.peek(key)
     if (entry === undefined) return undefined
     const isExpired = entry.deadline <= this.now()
@@ -178,7 +120,7 @@ export class Store {
 
   /** The readable entry under `key`. */
   find(key: StoredKey): Entry | undefined {
-    const entry = this.kept(key)
+    const entry = this.findStale(key)
     return entry !== undefined && entry.freshUntil > this.now() ? entry : undefined
   }
 
@@ -186,7 +128,7 @@ export class Store {
     const key = namespace.at(bareKey)
     const entry = this.find(key)
     if (entry !== undefined) {
-      this.#entries.get(key)
+      this.#entries.use(key)
       if (this.settings.updateAgeOnGet) this.#slide(entry)
     }
     this.count(entry === undefined ? 'misses' : 'hits', namespace)
@@ -210,10 +152,10 @@ export class Store {
     const freshUntil = this.now() + Math.ceil(ttl ?? entry.ttl)
     entry.freshUntil = freshUntil
     entry.deadline = freshUntil + entry.grace
-    this.#schedule(entry)
+    this.#entries.schedule(entry)
     // As on the native engine, where copies are told of it.
-    this.versions.write()
-    this.#entries.get(key)
+    this.fences.write()
+    this.#entries.use(key)
     return true
   }
 
@@ -242,14 +184,14 @@ export class Store {
     const sum = number + by
     if (!Number.isFinite(sum)) throw notFinite(bareKey)
     const value = JSON.stringify(sum)
-    const size = old.size - textSize(old.value as string) + textSize(value)
+    const size = old.size - sizeOf(old.value) + sizeOf(value)
     const { maxEntrySize, maxSize } = this.settings
     if (size > Math.min(maxEntrySize, maxSize)) {
       this.remove(key)
       this.count('rejections', namespace)
       return sum
     }
-    const sequence = this.versions.write()
+    const sequence = this.fences.write()
     this.#store({
       ...old,
       value,
@@ -262,7 +204,7 @@ export class Store {
   }
 
   remove(key: StoredKey): Entry | undefined {
-    this.versions.removeKey(key)
+    this.fences.removeKey(key)
     const entry = this.#entries.peek(key)
     if (entry === undefined) return undefined
     const removal = this.#removal(entry)
@@ -288,12 +230,8 @@ export class Store {
     const { maxSize, maxEntrySize } = this.settings
     const asked = ttl ?? this.settings.ttl
     const life = asked > MAX_TTL ? Infinity : asked
-    const valueSize = typeof value === 'string' ? textSize(value) : value.byteLength
-    const kept = life === Infinity || grace === undefined ? 0 : Math.min(Math.floor(grace), MAX_GRACE)
-    const count = tags?.length ?? 0
-    const more = Math.max(count >= MORE_TAGS ? 1 : 0, namespace.words)
-    const words = more + (count > 0 ? count + 1 : 0) + (kept === 0 ? 0 : 1)
-    const size = textSize(bareKey) + valueSize + 4 * words + ENTRY_OVERHEAD
+    const keep = life === Infinity || grace === undefined ? 0 : Math.min(Math.floor(grace), MAX_GRACE)
+    const size = chargeOf(bareKey, value, tags?.length ?? 0, keep > 0, namespace.words)
     const fits = size <= Math.min(maxEntrySize, maxSize)
     if (life === 0 || !fits) {
       this.remove(key)
@@ -301,7 +239,7 @@ export class Store {
       this.count('rejections', namespace)
       return Outcome.TooLarge
     }
-    const sequence = this.versions.write()
+    const sequence = this.fences.write()
     const freshUntil = this.now() + Math.ceil(life)
     this.#store({
       key,
@@ -310,8 +248,8 @@ export class Store {
       value: typeof value === 'string' ? value : new Uint8Array(value),
       size,
       freshUntil,
-      deadline: freshUntil + kept,
-      grace: kept,
+      deadline: freshUntil + keep,
+      grace: keep,
       due: undefined,
       fence: fence ?? sequence,
       written: sequence,
@@ -323,29 +261,15 @@ export class Store {
 
   /** Puts an entry in, in the place of what is under its key. */
   #store(entry: Entry): void {
-    const { key, size } = entry
-    const old = this.#entries.peek(key)
+    const old = this.#entries.peek(entry.key)
     if (old !== undefined && old.freshUntil <= this.now()) this.#count('expirations', old)
-    this.#makeRoom(old, size, this.settings.max, this.settings.maxSize)
-    this.#entries.set(key, entry, { size })
+    this.#entries.put(entry)
     const { namespace } = entry
     if (namespace.number !== 0) {
       namespace.entries++
-      namespace.bytes += size
+      namespace.bytes += entry.size
     }
     this.count('sets', namespace)
-    this.#schedule(entry)
-  }
-
-  /** Has an entry looked at when its deadline comes. */
-  #schedule(entry: Entry): void {
-    if (entry.deadline === Infinity) {
-      entry.due = undefined
-    } else {
-      entry.due = { at: entry.deadline, entry }
-      this.#deadlines.push(entry.due)
-      this.#compact()
-    }
   }
 
   /** Whether a load begun at `fence` may still be shared and stored. */
@@ -357,71 +281,25 @@ export class Store {
   ): boolean {
     const key = namespace.at(bareKey)
     return (
-      namespace.cleared <= fence && this.versions.permits(fence, key, this.#entries.peek(key)?.written, tags)
+      namespace.cleared <= fence && this.fences.permits(fence, key, this.#entries.peek(key)?.written, tags)
     )
   }
 
-  /** Lets expired entries go, then for `max` live ones; for `maxSize` the package evicts by itself. */
-  #makeRoom(old: Entry | undefined, size: number, max: number, maxSize: number): void {
-    const tooMany = () => old === undefined && this.size >= max
-    const tooLarge = () => this.bytes - (old?.size ?? 0) + size > maxSize
-    while ((tooMany() || tooLarge()) && this.#dropExpired(old)) {
-      // One entry fewer each time.
-    }
-    this.#evictingFor = 'evictionsByMax'
-    while (tooMany()) this.#entries.pop()
-    this.#evictingFor = 'evictionsByMaxSize'
-  }
-
-  /** Removes the entry that expired first, if any has; never `keep`. */
-  #dropExpired(keep?: Entry): boolean {
-    for (;;) {
-      const due = this.#deadlines.peek()
-      if (due === undefined || due.at > this.now()) return false
-      this.#deadlines.pop()
-      const { entry } = due
-      if (entry === keep || !this.#isGood(due)) continue
-      if (entry.deadline > this.now()) {
-        this.#schedule(entry)
-        continue
-      }
-      this.#entries.delete(entry.key)
-      this.#count('expirations', entry)
-      return true
-    }
-  }
-
-  #isGood(due: Due): boolean {
-    return due.entry.due === due && this.#entries.peek(due.entry.key) === due.entry
-  }
-
-  #compact(): void {
-    if (this.#deadlines.length <= 2 * this.size + 64) return
-    this.#deadlines.init(this.#deadlines.toArray().filter((due) => this.#isGood(due)))
-  }
-
   purge(budget: number): PurgeSlice {
-    let removed = 0
-    while (removed < budget) {
-      if (!this.#dropExpired()) return { removed, done: true }
-      removed++
-    }
-    const next = this.#deadlines.peek()
-    return { removed, done: next === undefined || next.at > this.now() }
+    return this.#entries.purge(budget)
   }
 
   clear(): void {
-    this.versions.clear()
+    this.fences.clear()
     this.stats.cleared += this.size - this.#leftovers
-    this.namespaces.clear(this.versions.now)
+    this.namespaces.clear(this.fences.now)
     this.#entries.clear()
     this.#leftovers = 0
-    this.#deadlines.clear()
   }
 
   /** Empties a namespace in constant time; its entries stay until they are overwritten or leave. */
   clearNamespace(namespace: Namespace): void {
-    const count = namespace.clear(this.versions.write())
+    const count = namespace.clear(this.fences.write())
     this.#leftovers += count
     this.stats.cleared += count
   }
@@ -429,6 +307,6 @@ export class Store {
   /** The readable entries of a namespace at this moment. */
   all(namespace: Namespace): Entry[] {
     const isOne = (entry: Entry) => entry.namespace === namespace && this.#isReadable(entry)
-    return [...this.#entries.values()].filter(isOne)
+    return this.#entries.values().filter(isOne)
   }
 }

@@ -1,29 +1,12 @@
-import { outOfRange } from '../common/errors.js'
-import type { EngineStats } from './engine.js'
-import { MAX_NAMESPACES } from './limits.js'
+import { outOfRange } from '../../common/errors.js'
+import { type EngineStats, noStats } from '../engine.js'
+import { MAX_NAMESPACES } from '../limits.js'
 
 /** A key as the fallback engine stores it, by which keys of different namespaces are different. */
 export type StoredKey = string & { readonly storedKey: unique symbol }
 
 /** What begins every stored key of a namespace; a key of the root that begins with it is prefixed as well. */
 const RESERVED = '\0'
-
-export function noStats(): EngineStats {
-  return {
-    hits: 0,
-    nearHits: 0,
-    misses: 0,
-    sets: 0,
-    deletes: 0,
-    cleared: 0,
-    evictionsByMax: 0,
-    evictionsByMaxSize: 0,
-    expirations: 0,
-    invalidations: 0,
-    rejections: 0,
-    fenced: 0,
-  }
-}
 
 /** A part of a store that is counted, cleared and measured by itself; the root is one, of number 0. */
 export class Namespace {

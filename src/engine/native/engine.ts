@@ -1,22 +1,14 @@
-import { CacheError } from '../common/errors.js'
-import { NearCopies, type NearEngine, type NearMemory } from '../near/copies.js'
-import type { Decode, Near, NearOptions } from '../near/near.js'
+import { CacheError } from '../../common/errors.js'
+import { Lifetime } from '../../common/lifetime.js'
+import { type EngineSettings, type EvictionPolicy, POLICIES } from '../../common/settings.js'
+import type { MemorySource, NearMemory, SharedCounters } from '../capabilities.js'
+import { checkPrivate, reader } from '../clock.js'
+import { assertAgrees } from '../conflict.js'
+import type { Engine, EngineOptions, EngineStats, PurgeSlice } from '../engine.js'
+import { holdName, sharedUnder } from '../names.js'
+import { notANumber, notFinite } from '../number.js'
+import type { Stored } from '../stored.js'
 import { ABI, type Binding } from './binding.js'
-import { checkPrivate, reader } from './clock.js'
-import {
-  conflict,
-  type Engine,
-  type EngineOptions,
-  type EngineSettings,
-  type EngineStats,
-  type EvictionPolicy,
-  POLICIES,
-  type PurgeSlice,
-  type SharedCounters,
-  type Stored,
-} from './engine.js'
-import { holdName, sharedUnder } from './names.js'
-import { notANumber, notFinite } from './number.js'
 
 /** Keys fetched in one crossing while walking over a cache. */
 const BATCH = 256
@@ -41,83 +33,79 @@ function telling(binding: Binding, now: () => number): Binding {
   return told as unknown as Binding
 }
 
-/** An engine that its root closes with itself, unless it is collected before. */
-interface Family {
-  readonly views: Set<WeakRef<NativeEngine>>
-  readonly self: WeakRef<NativeEngine>
-}
-
-/** Closes what was opened by an engine that is collected without having been closed. */
-const abandoned = new FinalizationRegistry<{
-  binding: Binding
-  cache: number
-  family: Family | undefined
-  leave: (() => void) | undefined
-}>(({ binding, cache, family, leave }) => {
-  family?.views.delete(family.self)
-  binding.close(cache)
-  leave?.()
-})
-
-/** The engine in Rust. All engines of one name, in whatever thread, are one cache. */
-export class NativeEngine implements Engine, NearEngine {
-  readonly kind = 'rust'
+/** What an engine has open. */
+interface Opened {
+  readonly binding: Binding
+  readonly cache: number
+  readonly hasOwnClock: boolean
   readonly settings: EngineSettings
   readonly format: number
-  #binding: Binding
-  readonly #cache: number
-  /** Whether the time is not that of the system, which is all that the memory for copies tells. */
-  readonly #isTold: boolean
-  /** The namespaces that were made from this engine and are open. */
-  readonly #views = new Set<WeakRef<NativeEngine>>()
-  /** Where this is listed, if it is a namespace. */
-  readonly #family: Family | undefined
   /** Gives the name back. */
-  readonly #leave: (() => void) | undefined
+  readonly leave?: (() => void) | undefined
+  /** The engine that this is a namespace of. */
+  readonly root?: NativeEngine
+}
 
-  constructor(binding: Binding, options: EngineOptions, of?: { root: NativeEngine; namespace: string }) {
-    if (of !== undefined) {
-      this.#binding = binding
-      this.#cache = binding.namespace(of.root.#cache, of.namespace)
-      this.#isTold = of.root.#isTold
-      this.settings = of.root.settings
-      this.format = of.root.format
-      this.#family = { views: of.root.#views, self: new WeakRef<NativeEngine>(this) }
-      this.#family.views.add(this.#family.self)
-      abandoned.register(this, { binding, cache: this.#cache, family: this.#family, leave: undefined }, this)
-      return
-    }
-    checkPrivate(options)
-    const { name, max, maxSize, maxEntrySize, ttl, format, clock } = options
-    if (name !== undefined) sharedUnder(name, 'rust', ABI)
-    const policyNumber = options.policy && POLICIES.indexOf(options.policy)
-    const now = clock && reader(clock)
-    // Before anything is open: a clock may throw.
-    now?.()
-    const [slides, isTold] = [options.updateAgeOnGet ? 1 : 0, now === undefined ? 0 : 1]
-    // What it has open by this name already, it leaves as it is.
-    this.#cache = binding.open(name, max, maxSize, maxEntrySize, ttl, format, policyNumber, slides, isTold)
-    this.#binding = now === undefined ? binding : telling(binding, now)
-    this.#isTold = now !== undefined
-    const { serializer, policy, updateAgeOnGet, ...settings } = binding.options(this.#cache)
-    this.settings = {
-      ...settings,
+/** Opens a cache, under a name or by itself. */
+function open(binding: Binding, options: EngineOptions): Opened {
+  checkPrivate(options)
+  const { name, max, maxSize, maxEntrySize, ttl, format, clock } = options
+  if (name !== undefined) sharedUnder(name, 'rust', ABI)
+  const policyNumber = options.policy && POLICIES.indexOf(options.policy)
+  const now = clock && reader(clock)
+  // Before anything is open: a clock may throw.
+  now?.()
+  const [slides, isTold] = [options.updateAgeOnGet ? 1 : 0, now === undefined ? 0 : 1]
+  const cache = binding.open(name, max, maxSize, maxEntrySize, ttl, format, policyNumber, slides, isTold)
+  try {
+    const { serializer, policy, updateAgeOnGet, ...limits } = binding.options(cache)
+    const settings = {
+      ...limits,
       policy: POLICIES[policy] as EvictionPolicy,
       updateAgeOnGet: updateAgeOnGet === 1,
     }
-    this.format = serializer
-    const contradiction = conflict(options, this)
-    if (contradiction !== undefined) {
-      binding.close(this.#cache)
-      throw new CacheError('ERR_CACHE_OPTIONS_CONFLICT', contradiction)
+    assertAgrees(options, { settings, format: serializer })
+    return {
+      binding: now === undefined ? binding : telling(binding, now),
+      cache,
+      hasOwnClock: now !== undefined,
+      settings,
+      format: serializer,
+      leave: name === undefined ? undefined : holdName(name, 'rust', ABI, undefined),
     }
-    try {
-      if (name !== undefined) this.#leave = holdName(name, 'rust', ABI, undefined)
-    } catch (error) {
-      binding.close(this.#cache)
-      throw error
+  } catch (error) {
+    // What the name has open already stays as it is.
+    binding.close(cache)
+    throw error
+  }
+}
+
+/** The engine in Rust. All engines of one name, in whatever thread, are one cache. */
+export class NativeEngine implements Engine, MemorySource {
+  readonly kind = 'rust'
+  readonly settings: EngineSettings
+  readonly format: number
+  readonly hasOwnClock: boolean
+  #binding: Binding
+  readonly #cache: number
+  readonly #lifetime: Lifetime
+
+  private constructor({ binding, cache, hasOwnClock, settings, format, leave, root }: Opened) {
+    this.#binding = binding
+    this.#cache = cache
+    this.hasOwnClock = hasOwnClock
+    this.settings = settings
+    this.format = format
+    const release = () => {
+      binding.close(cache)
+      leave?.()
     }
-    abandoned.register(this, { binding, cache: this.#cache, family: undefined, leave: this.#leave }, this)
+    this.#lifetime = new Lifetime(this, release, root === undefined ? undefined : root.#lifetime)
+  }
+
+  /** @throws `ERR_CACHE_OPTIONS_CONFLICT`, `ERR_OUT_OF_RANGE`; what a clock throws. */
+  static open(binding: Binding, options: EngineOptions): NativeEngine {
+    return new NativeEngine(open(binding, options))
   }
 
   get(key: string): Stored | undefined {
@@ -128,9 +116,8 @@ export class NativeEngine implements Engine, NearEngine {
     return this.#binding.peek(this.#cache, key)
   }
 
-  near<V>(options: NearOptions, decode: Decode<V>): Near<V> {
-    const { max } = this.settings
-    return new NearCopies<V>(this, decode, this.#isTold ? { ...options, clock: 'exact' } : options, max)
+  get nearSource(): MemorySource {
+    return this
   }
 
   nearMemory(): NearMemory | undefined {
@@ -299,7 +286,10 @@ export class NativeEngine implements Engine, NearEngine {
   }
 
   namespace(name: string): NativeEngine {
-    return new NativeEngine(this.#binding, {}, { root: this, namespace: name })
+    const { hasOwnClock, settings, format } = this
+    const binding = this.#binding
+    const cache = binding.namespace(this.#cache, name)
+    return new NativeEngine({ binding, cache, hasOwnClock, settings, format, root: this })
   }
 
   counters(group: string, size: number): SharedCounters {
@@ -312,12 +302,6 @@ export class NativeEngine implements Engine, NearEngine {
   }
 
   close(): void {
-    if (this.#binding === CLOSED) return
-    abandoned.unregister(this)
-    this.#family?.views.delete(this.#family.self)
-    for (const view of this.#views) view.deref()?.close()
-    this.#binding.close(this.#cache)
-    this.#binding = CLOSED
-    this.#leave?.()
+    if (this.#lifetime.end()) this.#binding = CLOSED
   }
 }

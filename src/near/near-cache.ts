@@ -1,4 +1,4 @@
-import type { Stored } from '../engine/engine.js'
+import type { Stored } from '../engine/stored.js'
 
 /** How many decoded values a thread keeps. */
 export interface NearOptions {
@@ -21,13 +21,13 @@ export interface NearOptions {
 }
 
 /** Reads of a cache that keep what they decode. All values are frozen, or private to the caller. */
-export interface Near<V> {
+export interface NearCache<V> {
   /** As `Engine.get`, decoded. */
   get(key: string): V | undefined
   /** As `Engine.peek`, decoded. */
   peek(key: string): V | undefined
-  /** To be called before a write: what it evicts follows from the reads before it. */
-  beforeWrite(): void
+  /** To be called before a write: reports what was read, if what is evicted would not follow from it. */
+  flushIfOwed(): void
   /** Reports what was read to the engine. */
   flush(): void
   /** Lets go of everything kept. */

@@ -1,54 +1,15 @@
 import { freezeDeep } from '../common/freeze.js'
 import { startTimer } from '../common/timers.js'
-import type { Stored } from '../engine/engine.js'
-import { DEFAULT_NEAR_MAX, DEFAULT_NEAR_SIZE, type Decode, type Near, type NearOptions } from './near.js'
-
-/** What the native engine lends to a thread that keeps copies. */
-export interface NearMemory {
-  /** The number of the last invalidation, then one for each group of keys: that of the last change in it. */
-  readonly versions: Float64Array
-  /** The ms of this moment, as deadlines are given; `Infinity` while it is not known. */
-  readonly time: Float64Array
-  /** Where {@link NearEngine.getNear} reports. */
-  readonly report: Float64Array
-  /** The ms before a deadline in which `time` is not to be relied on. */
-  readonly margin: number
-}
-
-/** The part of the native engine that copies are made from. */
-export interface NearEngine {
-  /** `undefined` where the runtime does not allow it. */
-  nearMemory(): NearMemory | undefined
-  /** The ms of this moment, as deadlines are given. */
-  now(): number
-  get(key: string): Stored | undefined
-  /** As `get`, with a report; `null` if the value is still that of the write of this number. */
-  getNear(key: string, written: number): Stored | null | undefined
-  peek(key: string): Stored | undefined
-  /** Counts hits, and counts entries as used: three numbers each, the hash's halves and the write. */
-  reportReads(read: Float64Array, count: number, hits: number): void
-}
-
-// What is kept of each copy, in the order of the report. The first half is looked at by every hit, the second by none,
-// so they lie apart.
-
-/** Numbers in each half. */
-const HALF = 4
-/** Where in `versions` the number of the key's group is. */
-const CELL = 0
-/** That number, when the value was read. */
-const VERSION = 1
-/** The number of the last invalidation, when the value was read. */
-const INVALIDATION = 2
-/** The ms up to which the copy may be used. */
-const LIMIT = 3
-/** In the second half: the number of the write that the value is of, */
-const WRITTEN = 0
-/** the halves of the key's hash, */
-const HIGH = 1
-const LOW = 2
-/** and the bytes that the entry is charged. */
-const SIZE = 3
+import type { MemorySource, NearMemory } from '../engine/capabilities.js'
+import type { Stored } from '../engine/stored.js'
+import { CELL, HALF, HIGH, INVALIDATION, LIMIT, LOW, SIZE, VERSION, WRITTEN } from './layout.js'
+import {
+  DEFAULT_NEAR_MAX,
+  DEFAULT_NEAR_SIZE,
+  type Decode,
+  type NearCache,
+  type NearOptions,
+} from './near-cache.js'
 
 /** Ms from the first read that is not reported to the report. */
 const REPORT_AFTER = 100
@@ -78,8 +39,8 @@ const NONE = -1
  * three are loads from memory that the engine writes from whatever thread. When there are too many copies, one
  * goes that was not read lately (CLOCK, F. J. Corbató, 1968).
  */
-export class NearCopies<V> implements Near<V> {
-  readonly #engine: NearEngine
+export class NativeNearCache<V> implements NearCache<V> {
+  readonly #source: MemorySource
   readonly #decode: Decode<V>
   readonly #isExact: boolean
   /** `null` where there is none. */
@@ -114,15 +75,15 @@ export class NearCopies<V> implements Near<V> {
   #timer: NodeJS.Timeout | undefined
 
   constructor(
-    engine: NearEngine,
+    source: MemorySource,
     decode: Decode<V>,
     { max, maxSize, clock }: NearOptions,
     /** The most entries of the cache. */
     entries: number,
   ) {
-    this.#engine = engine
+    this.#source = source
     this.#decode = decode
-    this.#isExact = clock === 'exact'
+    this.#isExact = clock === 'exact' || source.hasOwnClock
     this.#max = Math.min(max ?? DEFAULT_NEAR_MAX, entries)
     this.#maxSize = maxSize ?? DEFAULT_NEAR_SIZE
     this.#lag = Math.min(512, Math.max(1, Math.floor(Math.min(entries, 2 ** 31) / 64)))
@@ -143,7 +104,7 @@ export class NearCopies<V> implements Near<V> {
   peek(key: string): V | undefined {
     const place = this.#places.get(key)
     if (place !== undefined && this.#holds(place)) return this.#values[place]
-    const stored = this.#engine.peek(key)
+    const stored = this.#source.peek(key)
     return stored === undefined ? undefined : this.#frozen(stored)
   }
 
@@ -154,7 +115,7 @@ export class NearCopies<V> implements Near<V> {
   }
 
   #borrow(): void {
-    this.#memory = this.#engine.nearMemory() ?? null
+    this.#memory = this.#source.nearMemory() ?? null
     const { versions, time, report } = this.#memory ?? NOTHING
     this.#versions = versions
     this.#time = time
@@ -168,7 +129,7 @@ export class NearCopies<V> implements Near<V> {
     if (this.#versions[checks[at + CELL] as number] !== checks[at + VERSION]) return false
     if (this.#versions[0] !== checks[at + INVALIDATION]) return false
     const limit = checks[at + LIMIT] as number
-    return limit === Infinity || (this.#isExact ? this.#engine.now() : (this.#time[0] as number)) < limit
+    return limit === Infinity || (this.#isExact ? this.#source.now() : (this.#time[0] as number)) < limit
   }
 
   /** Notes that a copy was read for the first time since the last report. */
@@ -196,14 +157,14 @@ export class NearCopies<V> implements Near<V> {
 
   /** Reads from the engine, and keeps what it finds. */
   #read(key: string, place: number | undefined): V | undefined {
-    this.beforeWrite()
+    this.flushIfOwed()
     if (this.#memory === undefined) this.#borrow()
     if (this.#memory === null) {
-      const stored = this.#engine.get(key)
+      const stored = this.#source.get(key)
       return stored === undefined ? undefined : this.#frozen(stored)
     }
     const known = place === undefined ? NONE : (this.#facts[place * HALF + WRITTEN] as number)
-    const stored = this.#engine.getNear(key, known)
+    const stored = this.#source.getNear(key, known)
     if (stored === null) {
       this.#note(place as number)
       return this.#values[place as number]
@@ -307,7 +268,7 @@ export class NearCopies<V> implements Near<V> {
     this.#free.push(place)
   }
 
-  beforeWrite(): void {
+  flushIfOwed(): void {
     if (this.#pending.length >= this.#lag) this.flush()
   }
 
@@ -331,7 +292,7 @@ export class NearCopies<V> implements Near<V> {
         read[3 * entry + 1] = facts[place * HALF + LOW] as number
         read[3 * entry + 2] = facts[place * HALF + WRITTEN] as number
       }
-      this.#engine.reportReads(read, count, hits)
+      this.#source.reportReads(read, count, hits)
       hits = 0
     }
   }

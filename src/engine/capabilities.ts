@@ -1,0 +1,124 @@
+import type { EngineSettings } from '../common/settings.js'
+import type { Stored } from './stored.js'
+
+/** What changed since a moment. */
+export interface Fences {
+  /** A number that stands for this moment. */
+  fence(): number
+  /** Whether a load begun at `fence` may still be shared and stored. */
+  permits(key: string, fence: number, tags?: readonly string[]): boolean
+  /** Makes every value that carries the tag a miss, for all threads, before it returns. */
+  invalidateTag(tag: string): void
+}
+
+/** Who loads what, of all threads. */
+export interface Leases {
+  /**
+   * Asks for the load of a value. `undefined` while another load of it is under way that nothing has
+   * overtaken; else the lease, which lasts until it is settled and at most `timeout` ms, and the fence of
+   * the load.
+   */
+  claim(key: string, timeout: number, tags?: readonly string[]): [lease: number, fence: number] | undefined
+  /** Ends a lease; says whether somebody was refused the load meanwhile. */
+  settle(key: string, lease: number): boolean
+  /** How many loads are under way, of which the time is not up. */
+  leases(): number
+}
+
+/** Reads of what is past its TTL, or soon will be. */
+export interface StaleReads {
+  /** The value under `key`, its TTL passed or not, and for how many ms it has been stale; 0 if it is not. */
+  getStale(key: string): [value: Stored, staleMs: number] | undefined
+  /** Whether no more than this part of its TTL, from 0 to 1, is left to the value under `key`. */
+  isDue(key: string, part: number): boolean
+}
+
+/** Changes that depend on what is there, each at one instant for all threads. */
+export interface AtomicWrites {
+  /** As `set`, where there is no readable value under `key`; else nothing is changed, and it is `Present`. */
+  setIfAbsent(key: string, value: Stored, ttl?: number, tags?: readonly string[], grace?: number): number
+  /**
+   * Gives an entry a TTL that begins now and nothing else: `ttl` ms, or that which it was stored with; 0 removes it.
+   * It counts as a use. Says whether there was a readable entry.
+   */
+  touch(key: string, ttl?: number): boolean
+  /**
+   * The value that `peek` finds, and the fence of the moment at which it was there: `set` with that fence is refused if
+   * the key changed since, and the two compare and set.
+   */
+  peekFenced(key: string): [value: Stored | undefined, fence: number]
+  /**
+   * Adds to the number whose JSON text is under `key` and returns the sum. The entry keeps its deadline, its tags and
+   * its grace; where there is none, `by` is stored for `ttl` ms, or the default. No increment is lost, whatever
+   * threads make them.
+   *
+   * @throws `ERR_INVALID_ARG_TYPE` if the value is not a number, `ERR_OUT_OF_RANGE` if the sum is not finite; nothing
+   * is changed then.
+   */
+  increment(key: string, by: number, ttl?: number): number
+}
+
+/**
+ * Counters that all threads of a cache share, for what is counted above the engine. They take a lock: count on your
+ * own, and add what came together from time to time. All calls throw `ERR_CACHE_CLOSED` once the engine that gave them
+ * is closed.
+ */
+export interface SharedCounters {
+  /** Adds a number to each counter. @throws `ERR_OUT_OF_RANGE` unless there are as many numbers as counters. */
+  add(deltas: Float64Array): void
+  /** What they show, as a copy. */
+  read(): Float64Array
+  /** Makes all of them zero. */
+  reset(): void
+}
+
+/** What decoded copies of an engine's values are made from. */
+export type NearSource = MemorySource | EntrySource
+
+/** What the native engine lends to a thread that keeps copies. */
+export interface NearMemory {
+  /** The number of the last invalidation, then one for each group of keys: that of the last change in it. */
+  readonly versions: Float64Array
+  /** The ms of this moment, as deadlines are given; `Infinity` while it is not known. */
+  readonly time: Float64Array
+  /** Where {@link MemorySource.getNear} reports. */
+  readonly report: Float64Array
+  /** The ms before a deadline in which `time` is not to be relied on. */
+  readonly margin: number
+}
+
+/** The part of the native engine that copies are made from: numbers in memory tell what changed. */
+export interface MemorySource {
+  readonly kind: 'rust'
+  /** Whether the time is not that of the system, which is all that the memory tells. */
+  readonly hasOwnClock: boolean
+  /** `undefined` where the runtime does not allow it. */
+  nearMemory(): NearMemory | undefined
+  /** The ms of this moment, as deadlines are given. */
+  now(): number
+  get(key: string): Stored | undefined
+  /** As `get`, with a report; `null` if the value is still that of the write of this number. */
+  getNear(key: string, written: number): Stored | null | undefined
+  peek(key: string): Stored | undefined
+  /** Counts hits, and counts entries as used: three numbers each, the hash's halves and the write. */
+  reportReads(read: Float64Array, count: number, hits: number): void
+}
+
+/** An entry of the fallback engine; another value under its key is another entry. */
+export interface SourceEntry {
+  readonly value: Stored
+  /** The bytes that it is charged. */
+  readonly size: number
+}
+
+/** The part of the fallback engine that copies are made from: an entry has the value that it was made with. */
+export interface EntrySource {
+  readonly kind: 'js'
+  readonly settings: EngineSettings
+  /** The entry that `get` reads, counted and used as by it. */
+  use(key: string): SourceEntry | undefined
+  /** The entry that `peek` reads. */
+  find(key: string): SourceEntry | undefined
+  /** Counts a read that was answered with a decoded copy. */
+  countNearHit(): void
+}

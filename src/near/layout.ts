@@ -1,0 +1,20 @@
+// What is kept of each copy, in the order of the report. The first half is looked at by every hit, the second by none,
+// so they lie apart.
+
+/** Numbers in each half. */
+export const HALF = 4
+/** Where in `versions` the number of the key's group is. */
+export const CELL = 0
+/** That number, when the value was read. */
+export const VERSION = 1
+/** The number of the last invalidation, when the value was read. */
+export const INVALIDATION = 2
+/** The ms up to which the copy may be used. */
+export const LIMIT = 3
+/** In the second half: the number of the write that the value is of, */
+export const WRITTEN = 0
+/** the halves of the key's hash, */
+export const HIGH = 1
+export const LOW = 2
+/** and the bytes that the entry is charged. */
+export const SIZE = 3
