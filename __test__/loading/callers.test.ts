@@ -9,7 +9,7 @@ describe.each(engines)('callers on the %s engine', (engine) => {
   const open = <V = unknown>(options: CacheOptions = {}) => new Cache<V>({ engine, ...options })
 
   it('all get their answer, whatever objects one of them has for a status', async () => {
-    using cache = open<number>({ ttl: 5, loading: { staleIfError: 10_000, staleWhileRevalidate: 0 } })
+    using cache = open<number>({ ttl: 100, loading: { staleIfError: 10_000, staleWhileRevalidate: 0 } })
     const hostile = Object.defineProperty({}, 'source', {
       set() {
         throw new Error('mine')
@@ -20,7 +20,7 @@ describe.each(engines)('callers on the %s engine', (engine) => {
       await Promise.all([cache.getOrSet('k', load, { status: hostile }), cache.getOrSet('k', load)]),
     ).toEqual([1, 1])
     expect(await cache.getOrSet('k', load, { status: hostile })).toBe(1)
-    await sleep(10)
+    await sleep(110)
     const down = () => sleep(2).then(() => Promise.reject(new Error('down')))
     expect(
       await Promise.all([cache.getOrSet('k', down, { status: hostile }), cache.getOrSet('k', down)]),

@@ -120,7 +120,7 @@ describe.skipIf(withoutRust)('over threads', () => {
 
 /** What the four threads of the race do. Every number is the truth at the start of its load. */
 const RACE = `
-  const { NativeEngine } = require(${JSON.stringify(`${dist}/engine/native.js`)})
+  const { NativeEngine } = require(${JSON.stringify(`${dist}/engine/native/engine.js`)})
   if (options.withoutFence) {
     const { set } = NativeEngine.prototype
     NativeEngine.prototype.set = function (key, value, ttl, fence, tags, grace) {

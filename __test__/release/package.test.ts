@@ -44,13 +44,11 @@ describe('the root package', () => {
     expect(statSync(tarball).size).toBeLessThan(250_000)
     const files = await filesOf(tarball)
     expect(files).toContain('package/native/binding.js')
-    expect(files).toContain('package/dist/index.mjs')
+    expect(files).toContain('package/dist/index.js')
     expect(files).toContain('package/LICENSE')
-    expect(
-      files.filter(
-        (file) => !/^package\/(dist|native)\/.*\.(js|js\.map|mjs|mjs\.map|d\.ts|d\.mts)$/.test(file),
-      ),
-    ).toEqual(expect.arrayContaining(['package/LICENSE', 'package/README.md', 'package/package.json']))
+    expect(files.filter((file) => !/^package\/(dist|native)\/.*\.(js|js\.map|d\.ts)$/.test(file))).toEqual(
+      expect.arrayContaining(['package/LICENSE', 'package/README.md', 'package/package.json']),
+    )
     const others = files.filter((file) => !/^package\/(dist|native|docs)\//.test(file)).toSorted()
     expect(others).toEqual(['package/LICENSE', 'package/README.md', 'package/package.json'])
     // Each map holds its source, and each program has one.

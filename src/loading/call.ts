@@ -1,43 +1,32 @@
 import { listen, unlisten } from './abort.js'
-import type { Flight, Passenger } from './flight.js'
+import type { Flight, Waiter } from './flight.js'
 import { tell } from './options.js'
-import type { LoadRequest } from './request.js'
+import { type LoadRequest, subjectOf } from './request.js'
+import type { LoadResult } from './result.js'
 import { TimeBudget, timedOut } from './time-budget.js'
-
-/** A result of a load, as it is given to one caller. */
-export interface Landing<V> {
-  /** Whether an invalidation overtook it. */
-  readonly isFenced: boolean
-  /** The value; a new one each time where it can be changed. */
-  value(): V
-}
 
 /** How {@link Call} asks for what it needs. */
 export interface CallHost<V> {
   /** The flight that a call waits for, and whether another call began it. */
-  depart(request: LoadRequest<V>, isFresh: boolean): { flight: Flight<Landing<V>>; isShared: boolean }
+  begin(request: LoadRequest<V>, isFresh: boolean): { flight: Flight<LoadResult<V>>; isShared: boolean }
   /** The value that is in the cache now. */
   current(key: string): V | undefined
   /** The value past its TTL, for a call whose load failed or, `isSlow`, was not waited for. */
   stale(request: LoadRequest<V>, isSlow: boolean): V | undefined
 }
 
-export function subjectOf({ subject, key }: Pick<LoadRequest<never>, 'subject' | 'key'>): string {
-  return subject ?? JSON.stringify(key)
-}
-
 /**
  * One call of `getOrSet` that waits. Its promise is resolved where the value was found to hold, so that nothing but the
  * microtask of that promise lies between the two.
  */
-export class Call<V> implements Passenger<Landing<V>> {
+export class Call<V> implements Waiter<LoadResult<V>> {
   readonly #host: CallHost<V>
   readonly #request: LoadRequest<V>
   readonly #resolve: (value: V) => void
   readonly #reject: (reason: unknown) => void
   readonly #budget: TimeBudget
   #isFresh: boolean
-  #flight: Flight<Landing<V>> | undefined
+  #flight: Flight<LoadResult<V>> | undefined
   #isShared = false
   #timer: NodeJS.Timeout | undefined
   #pause: NodeJS.Timeout | undefined
@@ -65,17 +54,17 @@ export class Call<V> implements Passenger<Landing<V>> {
     // Referenced: somebody waits for it, and gets an answer then.
     if (timeout < 2 ** 31) this.#timer = setTimeout(this.#onTimeout, timeout)
     if (signal !== undefined) listen(signal, this.#onAbort)
-    this.#depart()
+    this.#begin()
     // It may have been aborted while the work began.
     if (signal?.aborted) this.#onAbort()
   }
 
-  #depart(): void {
+  #begin(): void {
     try {
-      const { flight, isShared } = this.#host.depart(this.#request, this.#isFresh)
+      const { flight, isShared } = this.#host.begin(this.#request, this.#isFresh)
       this.#isShared = isShared
       this.#flight = flight
-      flight.board(this)
+      flight.join(this)
       // The load itself may have ended the wait.
       if (this.#isOver) flight.leave(this, this.#request.signal?.reason)
     } catch (error) {
@@ -118,7 +107,7 @@ export class Call<V> implements Passenger<Landing<V>> {
     this.#isOvertaken = tags !== undefined && tags !== this.#flight?.tags && !isUnchanged(tags)
   }
 
-  land(landing: Landing<V>): boolean {
+  accept(result: LoadResult<V>): boolean {
     if (this.#isOver) return true
     if (this.#isOvertaken) {
       this.#isOvertaken = false
@@ -128,9 +117,9 @@ export class Call<V> implements Passenger<Landing<V>> {
     }
     const { accepts, refusal, key } = this.#request
     try {
-      const newer = landing.isFenced && !this.#isFresh ? this.#host.current(key) : undefined
-      if (landing.isFenced && newer === undefined) return false
-      const value = newer ?? landing.value()
+      const newer = result.isFenced && !this.#isFresh ? this.#host.current(key) : undefined
+      if (result.isFenced && newer === undefined) return false
+      const value = newer ?? result.value()
       if (accepts !== undefined && !accepts(value)) {
         // It was stale, or shared with somebody who asked for less: what is loaded for this call alone decides.
         if (this.#isFresh) throw refusal?.(value)
@@ -144,12 +133,12 @@ export class Call<V> implements Passenger<Landing<V>> {
     return true
   }
 
-  again(): void {
+  retry(): void {
     if (this.#isOver) return
     try {
-      const pause = this.#budget.again(subjectOf(this.#request))
-      if (pause === 0) this.#depart()
-      else this.#pause = setTimeout(() => this.#depart(), pause)
+      const pause = this.#budget.retry(subjectOf(this.#request))
+      if (pause === 0) this.#begin()
+      else this.#pause = setTimeout(() => this.#begin(), pause)
     } catch (error) {
       this.fail(error)
     }

@@ -1,13 +1,13 @@
 import { holdProcess, startTimer } from '../common/timers.js'
 
 /** Somebody who waits for a flight. */
-export interface Passenger<T> {
+export interface Waiter<T> {
   /** Asked just before a result is stored: whether what this caller named, beside the flight itself, is unchanged. */
   check(isUnchanged: (tags: readonly string[]) => boolean): void
-  /** Takes the result; `false` if it does not serve, and {@link Passenger.again} is to be called. */
-  land(result: T): boolean
-  /** Called once the flight has left everything as it was before it. */
-  again(): void
+  /** Takes the result; `false` if it does not serve, and {@link Waiter.retry} is to be called. */
+  accept(result: T): boolean
+  /** Called when the flight is over and out of the way, for one that the result did not serve. */
+  retry(): void
   fail(error: unknown): void
 }
 
@@ -24,13 +24,13 @@ export class Flight<T> {
   readonly fence: number
   /** The tags that its result will carry. */
   readonly tags: readonly string[] | undefined
-  readonly #abort = new AbortController()
+  readonly #controller = new AbortController()
   readonly #onEnd: (failure: Failure | undefined) => void
   /** Whether the process lives while a caller waits. */
   #keepsAlive: boolean
   #alive: NodeJS.Timeout | undefined
   #timer: NodeJS.Timeout | undefined
-  readonly #waiting = new Set<Passenger<T>>()
+  readonly #waiting = new Set<Waiter<T>>()
   #isOver = false
 
   /**
@@ -52,7 +52,7 @@ export class Flight<T> {
 
   /** Aborted when the work was given up. */
   get signal(): AbortSignal {
-    return this.#abort.signal
+    return this.#controller.signal
   }
 
   /** Whether it has ended; a result that comes later is nobody's. */
@@ -67,7 +67,7 @@ export class Flight<T> {
   startLoad(timeout: number, timedOut: () => Error): void {
     this.#keepsAlive = false
     this.#letGo()
-    this.#timer = startTimer(timeout, () => this.giveUp(timedOut()))
+    this.#timer = startTimer(timeout, () => this.abort(timedOut()))
   }
 
   #letGo(): void {
@@ -75,51 +75,51 @@ export class Flight<T> {
     this.#alive = undefined
   }
 
-  board(passenger: Passenger<T>): void {
-    this.#waiting.add(passenger)
+  join(waiter: Waiter<T>): void {
+    this.#waiting.add(waiter)
     if (this.#keepsAlive) this.#alive ??= holdProcess()
   }
 
   /** A caller goes alone. The work is given up with the last one that was aborted, and goes on after a time-out. */
-  leave(passenger: Passenger<T>, abortedBy: unknown): void {
-    if (!this.#waiting.delete(passenger) || this.#waiting.size > 0) return
+  leave(waiter: Waiter<T>, abortedBy: unknown): void {
+    if (!this.#waiting.delete(waiter) || this.#waiting.size > 0) return
     this.#letGo()
-    if (abortedBy !== undefined) this.giveUp(abortedBy)
+    if (abortedBy !== undefined) this.abort(abortedBy)
   }
 
   /** Ends the work before it has a result. */
-  giveUp(reason: unknown): void {
+  abort(reason: unknown): void {
     if (this.#isOver) return
-    this.#abort.abort(reason)
+    this.#controller.abort(reason)
     this.fail(reason)
   }
 
-  #end(): Passenger<T>[] {
+  #end(): Waiter<T>[] {
     this.#isOver = true
     clearTimeout(this.#timer)
     this.#letGo()
-    const passengers = [...this.#waiting]
+    const waiting = [...this.#waiting]
     this.#waiting.clear()
-    return passengers
+    return waiting
   }
 
   /** Has all who wait say whether what they named is unchanged. */
   check(isUnchanged: (tags: readonly string[]) => boolean): void {
-    for (const passenger of this.#waiting) passenger.check(isUnchanged)
+    for (const waiter of this.#waiting) waiter.check(isUnchanged)
   }
 
   /** Gives the result to all who wait, before anything else can happen in this thread. */
-  land(result: T): void {
+  resolve(result: T): void {
     if (this.#isOver) return
-    const rest = this.#end().filter((passenger) => !passenger.land(result))
+    const rest = this.#end().filter((waiter) => !waiter.accept(result))
     this.#onEnd(undefined)
-    for (const passenger of rest) passenger.again()
+    for (const waiter of rest) waiter.retry()
   }
 
   fail(error: unknown): void {
     if (this.#isOver) return
-    const passengers = this.#end()
-    this.#onEnd({ error, wasAwaited: passengers.length > 0 })
-    for (const passenger of passengers) passenger.fail(error)
+    const waiting = this.#end()
+    this.#onEnd({ error, wasAwaited: waiting.length > 0 })
+    for (const waiter of waiting) waiter.fail(error)
   }
 }

@@ -1,47 +1,28 @@
-import { backgroundError, nameOnChannels, traced } from '../common/channels.js'
-import type { Clock } from '../common/clock.js'
+import { backgroundError, nameOnChannels } from '../common/channels.js'
 import { CacheError } from '../common/errors.js'
-import { duration } from '../common/options.js'
-import { type Engine, Outcome } from '../engine/engine.js'
-import type { Stored } from '../engine/stored.js'
 import { Backoff } from './backoff.js'
-import { Call, type CallHost, type Landing, subjectOf } from './call.js'
+import { Call, type CallHost } from './call.js'
 import { type LoadCounts, noLoads } from './counters.js'
 import { type Failure, Flight } from './flight.js'
 import { FreshLoads } from './fresh-loads.js'
-import type { LoadEvents } from './load-events.js'
-import { type LoadContext, tagList, tell } from './options.js'
-import { isWithin, within } from './recursion.js'
-import type { LoadRequest } from './request.js'
-import { timedOut } from './time-budget.js'
+import { type LoadHost, staleWithin } from './host.js'
+import { type Load, runLoad } from './load.js'
+import { tell } from './options.js'
+import { isWithin } from './recursion.js'
+import { type LoadRequest, subjectOf } from './request.js'
+import { type LoadResult, resultOf } from './result.js'
 
 type Claim = readonly [lease: number, fence: number]
 
-/** What {@link Loader} asks of the cache that it loads for. */
-export interface LoaderHost<V> {
-  readonly name: string | undefined
-  readonly engine: Engine
-  readonly clock: Clock
-  /** Whether channels are told keys instead of their digests. */
-  readonly traceKeys: boolean
-  encode(value: V): Stored
-  /** The value for callers, and whether all of them may have this one: it cannot be changed. */
-  share(stored: Stored): { value: V; isShared: boolean }
-  /** Told that a value is about to be stored. */
-  onWrite(): void
-  /** Wakes whoever waits for a load in another thread. */
-  readonly events: LoadEvents
-}
-
 /** Loads what is not in the cache: one load a key, over all threads, and none that was overtaken is stored. */
 export class Loader<V> implements CallHost<V> {
-  readonly #host: LoaderHost<V>
-  readonly #flights = new Map<string, Flight<Landing<V>>>()
+  readonly #host: LoadHost<V>
+  readonly #flights = new Map<string, Flight<LoadResult<V>>>()
   readonly #backoff = new Backoff()
   readonly #fresh = new FreshLoads()
   counts: LoadCounts = noLoads()
 
-  constructor(host: LoaderHost<V>) {
+  constructor(host: LoadHost<V>) {
     this.#host = host
   }
 
@@ -51,8 +32,9 @@ export class Loader<V> implements CallHost<V> {
       this.#refuseRecursion(request)
       if (request.staleWhileRevalidate > 0) {
         // Before the value is looked at that is served meanwhile: it runs code of the caller's.
-        if (this.#staleWithin(request.key, request.staleWhileRevalidate) !== undefined) this.#refresh(request)
-        const stale = this.#staleWithin(request.key, request.staleWhileRevalidate)
+        if (staleWithin(this.#host, request.key, request.staleWhileRevalidate) !== undefined)
+          this.#refresh(request)
+        const stale = staleWithin(this.#host, request.key, request.staleWhileRevalidate)
         if (stale !== undefined && request.accepts?.(stale) !== false) {
           this.counts.stale++
           request.onStale?.()
@@ -100,18 +82,11 @@ export class Loader<V> implements CallHost<V> {
   stale(request: LoadRequest<V>, isSlow: boolean): V | undefined {
     const { staleIfError, staleWhileRevalidate } = request
     const allowed = isSlow ? Math.max(staleIfError, staleWhileRevalidate) : staleIfError
-    const stale = this.#staleWithin(request.key, allowed)
+    const stale = staleWithin(this.#host, request.key, allowed)
     if (stale === undefined || request.accepts?.(stale) === false) return undefined
     this.counts.stale++
     request.onStale?.()
     return stale
-  }
-
-  /** What is stale for no more than `ms`. What was invalidated or removed never is. */
-  #staleWithin(key: string, ms: number): V | undefined {
-    if (ms === 0) return undefined
-    const found = this.#host.engine.getStale(key)
-    return found !== undefined && found[1] <= ms ? this.#host.share(found[0]).value : undefined
   }
 
   /** Begins a load that nobody waits for, unless one is under way or failed lately. */
@@ -122,11 +97,11 @@ export class Loader<V> implements CallHost<V> {
     if (claim === undefined) return
     this.counts.refreshes++
     request.onRefresh?.()
-    this.#fly(request, claim, true)
+    this.#lead(request, claim, true)
   }
 
-  depart(request: LoadRequest<V>, isFresh: boolean): { flight: Flight<Landing<V>>; isShared: boolean } {
-    if (isFresh) return { flight: this.#flyAlone(request), isShared: false }
+  begin(request: LoadRequest<V>, isFresh: boolean): { flight: Flight<LoadResult<V>>; isShared: boolean } {
+    if (isFresh) return { flight: this.#leadAlone(request), isShared: false }
     const joined = this.#join(request)
     if (joined !== undefined) {
       this.counts.loadsShared++
@@ -138,12 +113,12 @@ export class Loader<V> implements CallHost<V> {
       throw failure.error
     }
     const claim = this.#claim(request)
-    const flight = claim === undefined ? this.#follow(request) : this.#fly(request, claim, false)
+    const flight = claim === undefined ? this.#follow(request) : this.#lead(request, claim, false)
     return { flight, isShared: false }
   }
 
   /** The flight to which a caller that comes now may go: one that nothing has overtaken. */
-  #join({ key, tags }: LoadRequest<V>): Flight<Landing<V>> | undefined {
+  #join({ key, tags }: LoadRequest<V>): Flight<LoadResult<V>> | undefined {
     const { engine } = this.#host
     const flight = this.#flights.get(key)
     if (flight === undefined) return undefined
@@ -157,24 +132,24 @@ export class Loader<V> implements CallHost<V> {
   }
 
   /** Loads without a lease, for one call. */
-  #flyAlone(request: LoadRequest<V>): Flight<Landing<V>> {
+  #leadAlone(request: LoadRequest<V>): Flight<LoadResult<V>> {
     const fence = this.#host.engine.fence()
     const flight = this.#flight(request, fence, false, () => this.#fresh.end(request.key))
     this.#fresh.begin(request.key)
-    this.#run(flight, () => this.#load(flight, request, fence, false, true))
+    this.#run(flight, () => this.#load({ request, flight, fence, isRefresh: false, fresh: this.#fresh }))
     return flight
   }
 
   /** Loads under a lease. */
-  #fly(request: LoadRequest<V>, [lease, fence]: Claim, isRefresh: boolean): Flight<Landing<V>> {
+  #lead(request: LoadRequest<V>, [lease, fence]: Claim, isRefresh: boolean): Flight<LoadResult<V>> {
     const flight = this.#flight(request, fence, false, () => this.#settle(request.key, lease))
     this.#flights.set(request.key, flight)
-    this.#run(flight, () => this.#loadClaimed(flight, request, fence, isRefresh))
+    this.#run(flight, () => this.#loadClaimed({ request, flight, fence, isRefresh, fresh: undefined }))
     return flight
   }
 
   /** Waits for a load that another thread has begun, or another cache of the name, and loads if nothing comes of it. */
-  #follow(request: LoadRequest<V>): Flight<Landing<V>> {
+  #follow(request: LoadRequest<V>): Flight<LoadResult<V>> {
     const { engine, events } = this.#host
     let lease: number | undefined
     const flight = this.#flight(request, engine.fence(), true, () => {
@@ -186,11 +161,11 @@ export class Loader<V> implements CallHost<V> {
         await events.wait(request.key, look, flight.signal)
         if (flight.isOver) return
         const stored = engine.peek(request.key)
-        if (stored !== undefined) return flight.land(this.#landing(stored, false))
+        if (stored !== undefined) return flight.resolve(resultOf(stored, false, this.#host.share))
         const claim = this.#claim(request)
         if (claim === undefined) continue
         lease = claim[0]
-        return this.#loadClaimed(flight, request, claim[1], false)
+        return this.#loadClaimed({ request, flight, fence: claim[1], isRefresh: false, fresh: undefined })
       }
     })
     return flight
@@ -201,10 +176,11 @@ export class Loader<V> implements CallHost<V> {
     fence: number,
     keepsAlive: boolean,
     onEnd: () => void,
-  ): Flight<Landing<V>> {
+  ): Flight<LoadResult<V>> {
     const { key, tags } = request
-    const flight = new Flight<Landing<V>>(fence, tags, keepsAlive, (failure) => {
-      if (failure !== undefined) this.#onFailure(request, failure, flight.signal.aborted)
+    const flight = new Flight<LoadResult<V>>(fence, tags, keepsAlive, (failure) => {
+      if (failure === undefined) this.#backoff.forget(key)
+      else this.#onFailure(request, failure, flight.signal.aborted)
       if (this.#flights.get(key) === flight) this.#flights.delete(key)
       onEnd()
     })
@@ -225,7 +201,7 @@ export class Loader<V> implements CallHost<V> {
   }
 
   /** Begins the work of a flight, which ends it. */
-  #run(flight: Flight<Landing<V>>, work: () => Promise<void>): void {
+  #run(flight: Flight<LoadResult<V>>, work: () => Promise<void>): void {
     work().catch((error) => flight.fail(error))
   }
 
@@ -240,102 +216,22 @@ export class Loader<V> implements CallHost<V> {
   }
 
   /** Loads, unless another thread stored the value just before the lease was granted. */
-  async #loadClaimed(
-    flight: Flight<Landing<V>>,
-    request: LoadRequest<V>,
-    fence: number,
-    isRefresh: boolean,
-  ): Promise<void> {
-    const { engine } = this.#host
+  async #loadClaimed(load: Load<V>): Promise<void> {
+    const { engine, share } = this.#host
+    const { flight, isRefresh, request } = load
     if (!isRefresh && engine.peek(request.key) !== undefined) {
       // The callers are about to wait for it.
       await null
       if (flight.isOver) return
       const stored = engine.peek(request.key)
-      if (stored !== undefined) return flight.land(this.#landing(stored, false))
+      if (stored !== undefined) return flight.resolve(resultOf(stored, false, share))
     }
-    return this.#load(flight, request, fence, isRefresh)
+    return this.#load(load)
   }
 
-  async #load(
-    flight: Flight<Landing<V>>,
-    request: LoadRequest<V>,
-    fence: number,
-    isRefresh: boolean,
-    isFresh = false,
-  ): Promise<void> {
-    const { engine, clock } = this.#host
-    const { key, staleIfError, staleWhileRevalidate, hardTimeout } = request
-    const start = clock.now()
+  #load(load: Load<V>): Promise<void> {
     this.counts.loads++
-    flight.startLoad(hardTimeout, () => timedOut(subjectOf(request), 'hardTimeout', hardTimeout))
-    const grace = Math.max(staleIfError, staleWhileRevalidate)
-    const context: LoadContext<V> = {
-      signal: flight.signal,
-      stale: this.#staleWithin(key, grace),
-      ttl: request.ttl ?? engine.settings.ttl,
-      tags: request.tags,
-      store: true,
-    }
-    const value = await within(this, key, () => this.#call(request, context, isRefresh))
-    // Whoever waited has been told of the end already, and a newer load may be under way.
-    if (flight.isOver) return
-    const stored = this.#host.encode(value)
-    const landing = this.#landing(stored, false)
-    request.check?.(landing.value(), context)
-    const life = this.#life(context.ttl, request.ttlJitter)
-    const tags = context.tags === undefined ? undefined : tagList(context.tags, 'tags')
-    this.#backoff.forget(key)
-    flight.check((more) => engine.permits(key, fence, more))
-    // What was made of a stale value that was invalidated meanwhile is as old as that, whatever its own tags are.
-    const isBasedOnLost = context.stale !== undefined && engine.getStale(key) === undefined
-    // What its caller does not accept takes the place of nothing.
-    const isStored = context.store && request.accepts?.(landing.value()) !== false
-    if (isBasedOnLost || !isStored) {
-      const isFenced = isBasedOnLost || !engine.permits(key, fence, tags)
-      flight.land(isFenced ? this.#landing(stored, true) : landing)
-      return
-    }
-    const left = life === Infinity ? Infinity : Math.max(0, Math.floor(life - (clock.now() - start)))
-    this.#host.onWrite()
-    // The moment at which it is certain that the value holds, or does not: those who wait get it in the same turn.
-    const outcome = engine.set(key, stored, left, fence, tags, grace)
-    if (outcome !== Outcome.Fenced) {
-      if (isFresh) this.#fresh.stored(key, fence, stored)
-      flight.land(landing)
-    } else {
-      const newer = isFresh ? this.#fresh.since(key, fence, engine.peek(key)) : undefined
-      flight.land(newer === undefined ? this.#landing(stored, true) : this.#landing(newer, false))
-    }
-    request.onOutcome?.(outcome)
-  }
-
-  #call(request: LoadRequest<V>, context: LoadContext<V>, isRefresh: boolean): V | Promise<V> {
-    const { name, traceKeys } = this.#host
-    return traced(
-      () => request.load(context),
-      () => ({ name, key: nameOnChannels(request.key, traceKeys), isRefresh }),
-    )
-  }
-
-  #landing(stored: Stored, isFenced: boolean): Landing<V> {
-    const { share } = this.#host
-    let first: { value: V; isShared: boolean } | undefined
-    return {
-      isFenced,
-      value() {
-        if (first?.isShared) return first.value
-        const next = share(typeof stored === 'string' ? stored : new Uint8Array(stored))
-        first ??= next
-        return next.value
-      },
-    }
-  }
-
-  /** The TTL of a result, shortened at random by up to the part that `jitter` says. */
-  #life(ttl: number | undefined, jitter: number): number {
-    const life = duration(ttl ?? this.#host.engine.settings.ttl, 'ttl')
-    return jitter === 0 ? life : life * (1 - jitter * Math.random())
+    return runLoad(this, this.#host, load)
   }
 
   resetCounts(): void {

@@ -33,6 +33,11 @@ export interface LoadRequest<V> {
   readonly onError?: (() => void) | undefined
 }
 
+/** What messages say is loaded. */
+export function subjectOf({ subject, key }: Pick<LoadRequest<never>, 'subject' | 'key'>): string {
+  return subject ?? JSON.stringify(key)
+}
+
 /** The part of a request that the options of a call, or else of its cache, determine. */
 export type LoadSettings = Omit<LoadRequest<never>, 'key' | 'load' | 'check' | 'accepts' | 'refusal'>
 

@@ -16,7 +16,7 @@ export class TimeBudget {
    *
    * @throws When that has gone on for longer than one load may take.
    */
-  again(subject: string): number {
+  retry(subject: string): number {
     if (performance.now() - this.#start >= this.#hardTimeout) {
       const message = `each load of ${subject} was overtaken by an invalidation, for ${this.#hardTimeout} ms`
       throw new CacheError('ERR_CACHE_OVERTAKEN', message)

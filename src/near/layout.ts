@@ -1,3 +1,5 @@
+import type { NearMemory } from '../engine/capabilities.js'
+
 // What is kept of each copy, in the order of the report. The first half is looked at by every hit, the second by none,
 // so they lie apart.
 
@@ -18,3 +20,13 @@ export const HIGH = 1
 export const LOW = 2
 /** and the bytes that the entry is charged. */
 export const SIZE = 3
+
+/** What takes the place of the memory until it is lent: no copy can be looked at before. */
+export const NOTHING: NearMemory = {
+  versions: new Float64Array(1),
+  time: new Float64Array(1),
+  report: new Float64Array(2 * HALF),
+  margin: 0,
+}
+/** No number of a write. */
+export const NONE = -1

@@ -2,7 +2,19 @@ import { freezeDeep } from '../common/freeze.js'
 import { startTimer } from '../common/timers.js'
 import type { MemorySource, NearMemory } from '../engine/capabilities.js'
 import type { Stored } from '../engine/stored.js'
-import { CELL, HALF, HIGH, INVALIDATION, LIMIT, LOW, SIZE, VERSION, WRITTEN } from './layout.js'
+import {
+  CELL,
+  HALF,
+  HIGH,
+  INVALIDATION,
+  LIMIT,
+  LOW,
+  NONE,
+  NOTHING,
+  SIZE,
+  VERSION,
+  WRITTEN,
+} from './layout.js'
 import {
   DEFAULT_NEAR_MAX,
   DEFAULT_NEAR_SIZE,
@@ -21,16 +33,6 @@ const LOOK_AFTER = 4_096
 const WORTH = 32
 /** Entries up to which a report is in the order of their last reads. */
 const ORDERED = 2_048
-/** What takes the place of the memory until it is lent: no copy can be looked at before. */
-const NOTHING: NearMemory = {
-  versions: new Float64Array(1),
-  time: new Float64Array(1),
-  report: new Float64Array(2 * HALF),
-  margin: 0,
-}
-/** No number of a write. */
-const NONE = -1
-
 /**
  * Decoded values of one thread, each served as long as a read of the engine would return the same.
  *

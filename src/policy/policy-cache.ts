@@ -1,21 +1,21 @@
 import { type CacheCore, openCore } from '../cache/core.js'
-import { CacheError, describe, wrongType } from '../common/errors.js'
+import { wrongType } from '../common/errors.js'
 import { internals } from '../common/internals.js'
-import { callable, duration } from '../common/options.js'
+import { callable } from '../common/options.js'
 import type { EngineKind } from '../common/settings.js'
 import { checkText, checkTtl, itemsOf } from '../common/validate.js'
 import { Outcome, type PurgeSlice } from '../engine/engine.js'
 import { purgeFor } from '../engine/purge.js'
-import type { Stored } from '../engine/stored.js'
-import { type LoadContext, tell } from '../loading/options.js'
-import { type LoadRequest, type LoadSettings, settingsOf } from '../loading/request.js'
-import { checkDecision, type Decision, type Evaluate, type EvaluationContext, isRecent } from './decision.js'
-import { type Invalidation, tagOf, tagsOf } from './invalidation.js'
+import { tell } from '../loading/options.js'
+import { settingsOf } from '../loading/request.js'
+import { type Decision, type Evaluate, isRecent } from './decision.js'
+import { type EvaluationHost, requestOf } from './evaluation.js'
+import { healthOf, type PolicyHealth } from './health.js'
+import { type Invalidation, tagOf } from './invalidation.js'
 import { keyOf } from './key.js'
 import { METRICS_SIZE, MetricsRecorder, type PolicyMetrics } from './metrics.js'
 import {
   type DecideOptions,
-  moreTags,
   namedTag,
   type PolicyCacheOptions,
   type PolicyEntry,
@@ -26,27 +26,9 @@ import {
   parsePolicySet,
 } from './options.js'
 import { type PreloadResult, preload } from './preload.js'
-import { type AskedQuery, evaluatedQuery, type PolicyQuery, readQuery } from './query.js'
+import { type PolicyQuery, readQuery } from './query.js'
+import { type Prepared, prepare } from './storing.js'
 import { DecisionTtl } from './ttl.js'
-
-/** What {@link PolicyCache.healthCheck} finds. */
-export interface PolicyHealth {
-  healthy: boolean
-  engine: EngineKind
-  size: number
-  bytes: number
-  /** Why it is not healthy. */
-  error: unknown
-}
-
-/** A decision as it is stored. */
-interface Prepared {
-  readonly key: string
-  readonly stored: Stored
-  readonly ttl: number
-  readonly fence: number | undefined
-  readonly tags: readonly string[]
-}
 
 /**
  * A cache of authorization decisions.
@@ -66,9 +48,9 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
   /** @internal */
   readonly [internals]: CacheCore<D>
   readonly #revision: string
-  readonly #ttl: DecisionTtl
   readonly #evaluate: Evaluate<D> | undefined
-  readonly #settings: LoadSettings
+  readonly #evaluations: EvaluationHost
+  readonly #ttl: DecisionTtl
   readonly #metrics: MetricsRecorder
 
   /** @throws `RangeError` or `TypeError` naming the option; `CacheError` as for `Cache`. */
@@ -78,13 +60,13 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
     this.#revision = policyRevision
     this.#ttl = new DecisionTtl(ttl, denyTtl)
     this.#evaluate = evaluate
-    // What evaluations need is merged once; a call adds what is its own.
-    this.#settings = settingsOf({}, loading)
     const shared = name === undefined ? undefined : `${namespace.length}:${namespace}${name}`
     const core = openCore<D>(cache, 'policy', shared)
     this[internals] = core
     this.engine = core.engine.kind
     this.#metrics = new MetricsRecorder(core.engine.counters('policy', METRICS_SIZE))
+    // The options are merged once; a call adds what is its own.
+    this.#evaluations = { settings: settingsOf({}, loading), ttl: this.#ttl, metrics: this.#metrics }
   }
 
   #key(query: PolicyQuery): string {
@@ -133,19 +115,8 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
     return prepared.map((each) => this.#store(each))
   }
 
-  #prepare(query: PolicyQuery, decision: unknown, { ttl, fence, tags = [] }: PolicySetOptions): Prepared {
-    const asked = readQuery(query)
-    const core = this[internals]
-    const stored = core.encode(decision)
-    const answer: unknown = core.decode(stored)
-    checkDecision(answer)
-    return {
-      key: keyOf(this.#revision, asked),
-      stored,
-      ttl: this.#ttl.of(asked.sensitivity, answer.allowed, ttl),
-      fence,
-      tags: [...tagsOf(asked), ...tags],
-    }
+  #prepare(query: PolicyQuery, decision: unknown, options: PolicySetOptions): Prepared {
+    return prepare(this[internals], this.#revision, this.#ttl, query, decision, options)
   }
 
   #store({ key, stored, ttl, fence, tags }: Prepared): boolean {
@@ -213,9 +184,13 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
     signal?.throwIfAborted()
     const { loader } = this[internals]
     const key = keyOf(this.#revision, asked)
-    const request = () => this.#request(key, asked, evaluate, options)
+    const request = () => requestOf(this.#evaluations, key, asked, evaluate, options)
     let cached = freshness === 'bypass' ? undefined : this[internals].get(key)
-    if (cached !== undefined && this.#settings.refreshAhead > 0 && isRecent(cached, minRevision)) {
+    if (
+      cached !== undefined &&
+      this.#evaluations.settings.refreshAhead > 0 &&
+      isRecent(cached, minRevision)
+    ) {
       if (loader.refreshIfDue(request())) cached = this[internals].peek(key)
     }
     const isHit = cached !== undefined && isRecent(cached, minRevision)
@@ -227,69 +202,6 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
     }
     const isFresh = freshness === 'bypass' || cached !== undefined
     return isFresh ? loader.loadFresh(request()) : loader.load(request())
-  }
-
-  #request(
-    key: string,
-    asked: AskedQuery,
-    evaluate: Evaluate<D>,
-    { minRevision, signal, status, timeout = this.#settings.timeout }: DecideOptions<D>,
-  ): LoadRequest<D> {
-    const given: EvaluationContext[] = []
-    return {
-      ...this.#settings,
-      key,
-      subject: `the decision for ${describe(asked.user)}, ${describe(asked.action)}, ${describe(asked.resource)}`,
-      tags: tagsOf(asked),
-      signal,
-      status,
-      timeout,
-      load: async (context) => {
-        const own: EvaluationContext = {
-          signal: context.signal,
-          minRevision,
-          ttl: undefined,
-          tags: [],
-          store: true,
-        }
-        given.push(own)
-        const start = performance.now()
-        this.#metrics.count('evaluations')
-        try {
-          return await evaluate(evaluatedQuery(asked), own)
-        } finally {
-          this.#metrics.record('evaluation', start)
-        }
-      },
-      check: (decision, context) => this.#settle(asked, decision, context, given.at(-1)),
-      accepts: minRevision === undefined ? undefined : (decision) => isRecent(decision, minRevision),
-      refusal: ({ revision }: Decision) => {
-        const message = `revision ${minRevision} is needed, and the decision has ${revision ?? 'none'}`
-        return new CacheError('ERR_POLICY_REVISION', message)
-      },
-      onOutcome: (outcome) => {
-        if (outcome === Outcome.Stored) this.#metrics.count('sets')
-        else if (outcome === Outcome.Fenced) this.#metrics.count('fenced')
-      },
-      onRefresh: () => this.#metrics.count('refreshes'),
-      onStale: () => this.#metrics.count('stale'),
-      onError: () => this.#metrics.count('errors'),
-    }
-  }
-
-  /** Sees to it that what was evaluated is a decision, and how it is kept. */
-  #settle(
-    asked: AskedQuery,
-    decision: D,
-    context: LoadContext<D>,
-    { ttl, tags, store }: Partial<EvaluationContext> = {},
-  ): void {
-    checkDecision(decision)
-    if (ttl !== undefined) duration(ttl, 'ttl')
-    if (typeof store !== 'boolean') throw wrongType(`store must be true or false, not ${describe(store)}`)
-    context.ttl = this.#ttl.of(asked.sensitivity, decision.allowed, ttl)
-    context.tags = [...(context.tags ?? []), ...moreTags(tags, 'tags')]
-    context.store = store
   }
 
   /**
@@ -359,19 +271,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
 
   /** Whether the cache can be used. Changes nothing: no entry, no order, no count. */
   async healthCheck(): Promise<PolicyHealth> {
-    const { engine } = this[internals]
-    try {
-      engine.peek('health')
-      return {
-        healthy: true,
-        engine: this.engine,
-        size: engine.size(),
-        bytes: engine.bytes(),
-        error: undefined,
-      }
-    } catch (error) {
-      return { healthy: false, engine: this.engine, size: 0, bytes: 0, error }
-    }
+    return healthOf(this[internals].engine)
   }
 
   /** Lets go of the cache; every other method throws `ERR_CACHE_CLOSED` from then on. */

@@ -172,7 +172,7 @@ export class FallbackEngine implements Engine, EntrySource {
   }
 
   purge(budget: number): PurgeSlice {
-    return this.#store.purge(budget)
+    return this.#store.entries.purge(budget)
   }
 
   clear(): void {
@@ -183,12 +183,12 @@ export class FallbackEngine implements Engine, EntrySource {
 
   size(): number {
     const store = this.#store
-    return this.#namespace.number === 0 ? store.size : this.#namespace.entries
+    return this.#namespace.number === 0 ? store.entries.size : this.#namespace.entries
   }
 
   bytes(): number {
     const store = this.#store
-    return this.#namespace.number === 0 ? store.bytes : this.#namespace.bytes
+    return this.#namespace.number === 0 ? store.entries.bytes : this.#namespace.bytes
   }
 
   fence(): number {

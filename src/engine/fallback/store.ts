@@ -1,6 +1,6 @@
 import type { EngineSettings } from '../../common/settings.js'
-import { type EngineOptions, type EngineStats, noStats, Outcome, type PurgeSlice } from '../engine.js'
-import { DEFAULT_MAX, ENTRY_OVERHEAD, MAX_GRACE, MAX_TTL } from '../limits.js'
+import { type EngineOptions, type EngineStats, noStats, Outcome } from '../engine.js'
+import { ENTRY_OVERHEAD, MAX_GRACE, MAX_TTL } from '../limits.js'
 import { notANumber, notFinite, parseNumber } from '../number.js'
 import type { Stored } from '../stored.js'
 import { chargeOf, sizeOf } from './charge.js'
@@ -9,6 +9,7 @@ import { Entries, type Entry } from './entries.js'
 import { Fences } from './fences.js'
 import { Leases } from './leases.js'
 import { type Namespace, Namespaces, type StoredKey } from './namespaces.js'
+import { settingsOf } from './settings.js'
 
 /** How an entry leaves by its key. */
 type Removal = 'expirations' | 'invalidations' | 'deletes'
@@ -30,25 +31,16 @@ export class Store {
   readonly counters = new CounterGroups()
   readonly now: () => number
   stats = noStats()
-  readonly #entries: Entries
+  readonly entries: Entries
   /** Entries that were counted out when their namespace was cleared, and are still here. */
   #leftovers = 0
 
   constructor(options: EngineOptions, now: () => number) {
-    const { max, maxSize, maxEntrySize, ttl } = options
-    const unbounded = max === undefined && maxSize === undefined
-    this.settings = {
-      max: max ?? (unbounded ? DEFAULT_MAX : Infinity),
-      maxSize: maxSize ?? Infinity,
-      maxEntrySize: maxEntrySize ?? Infinity,
-      ttl: ttl ?? Infinity,
-      policy: options.policy ?? 'lru',
-      updateAgeOnGet: options.updateAgeOnGet ?? false,
-    }
+    this.settings = settingsOf(options)
     this.format = options.format ?? 0
     this.fences = new Fences(Math.min(this.settings.max, this.settings.maxSize / ENTRY_OVERHEAD))
     this.now = now
-    this.#entries = new Entries(this.settings.max, this.settings.maxSize, now, {
+    this.entries = new Entries(this.settings.max, this.settings.maxSize, now, {
       onDrop: (entry, cause) => this.#count(cause, entry),
       onGone: (entry, isReplaced) => this.#onGone(entry, isReplaced),
     })
@@ -64,14 +56,6 @@ export class Store {
     }
     // A value older than the one that goes must not come after it.
     if (!isReplaced) this.fences.remember(entry.key, entry.written)
-  }
-
-  get size(): number {
-    return this.#entries.size
-  }
-
-  get bytes(): number {
-    return this.#entries.bytes
   }
 
   /** Counts what happened to an entry, unless it was counted when its namespace was cleared. */
@@ -109,11 +93,11 @@ export class Store {
 
   /** The entry under `key`, stale or not; one that can not be read any more is removed. */
   findStale(key: StoredKey): Entry | undefined {
-    const entry = this.#entries.peek(key)
+    const entry = this.entries.peek(key)
     if (entry === undefined) return undefined
     const isExpired = entry.deadline <= this.now()
     if (!isExpired && !this.#isInvalidated(entry) && !this.#isCleared(entry)) return entry
-    this.#entries.delete(key)
+    this.entries.delete(key)
     this.#count(isExpired ? 'expirations' : 'invalidations', entry)
     return undefined
   }
@@ -128,7 +112,7 @@ export class Store {
     const key = namespace.at(bareKey)
     const entry = this.find(key)
     if (entry !== undefined) {
-      this.#entries.use(key)
+      this.entries.use(key)
       if (this.settings.updateAgeOnGet) this.#slide(entry)
     }
     this.count(entry === undefined ? 'misses' : 'hits', namespace)
@@ -152,10 +136,10 @@ export class Store {
     const freshUntil = this.now() + Math.ceil(ttl ?? entry.ttl)
     entry.freshUntil = freshUntil
     entry.deadline = freshUntil + entry.grace
-    this.#entries.schedule(entry)
+    this.entries.schedule(entry)
     // As on the native engine, where copies are told of it.
     this.fences.write()
-    this.#entries.use(key)
+    this.entries.use(key)
     return true
   }
 
@@ -205,10 +189,10 @@ export class Store {
 
   remove(key: StoredKey): Entry | undefined {
     this.fences.removeKey(key)
-    const entry = this.#entries.peek(key)
+    const entry = this.entries.peek(key)
     if (entry === undefined) return undefined
     const removal = this.#removal(entry)
-    this.#entries.delete(key)
+    this.entries.delete(key)
     this.#count(removal, entry)
     return removal === 'deletes' && !this.#isCleared(entry) ? entry : undefined
   }
@@ -261,9 +245,9 @@ export class Store {
 
   /** Puts an entry in, in the place of what is under its key. */
   #store(entry: Entry): void {
-    const old = this.#entries.peek(entry.key)
+    const old = this.entries.peek(entry.key)
     if (old !== undefined && old.freshUntil <= this.now()) this.#count('expirations', old)
-    this.#entries.put(entry)
+    this.entries.put(entry)
     const { namespace } = entry
     if (namespace.number !== 0) {
       namespace.entries++
@@ -281,19 +265,15 @@ export class Store {
   ): boolean {
     const key = namespace.at(bareKey)
     return (
-      namespace.cleared <= fence && this.fences.permits(fence, key, this.#entries.peek(key)?.written, tags)
+      namespace.cleared <= fence && this.fences.permits(fence, key, this.entries.peek(key)?.written, tags)
     )
-  }
-
-  purge(budget: number): PurgeSlice {
-    return this.#entries.purge(budget)
   }
 
   clear(): void {
     this.fences.clear()
-    this.stats.cleared += this.size - this.#leftovers
+    this.stats.cleared += this.entries.size - this.#leftovers
     this.namespaces.clear(this.fences.now)
-    this.#entries.clear()
+    this.entries.clear()
     this.#leftovers = 0
   }
 
@@ -307,6 +287,6 @@ export class Store {
   /** The readable entries of a namespace at this moment. */
   all(namespace: Namespace): Entry[] {
     const isOne = (entry: Entry) => entry.namespace === namespace && this.#isReadable(entry)
-    return this.#entries.values().filter(isOne)
+    return this.entries.values().filter(isOne)
   }
 }

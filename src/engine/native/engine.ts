@@ -1,14 +1,12 @@
 import { CacheError } from '../../common/errors.js'
 import { Lifetime } from '../../common/lifetime.js'
-import { type EngineSettings, type EvictionPolicy, POLICIES } from '../../common/settings.js'
+import type { EngineSettings } from '../../common/settings.js'
 import type { MemorySource, NearMemory, SharedCounters } from '../capabilities.js'
-import { checkPrivate, reader } from '../clock.js'
-import { assertAgrees } from '../conflict.js'
 import type { Engine, EngineOptions, EngineStats, PurgeSlice } from '../engine.js'
-import { holdName, sharedUnder } from '../names.js'
 import { notANumber, notFinite } from '../number.js'
 import type { Stored } from '../stored.js'
-import { ABI, type Binding } from './binding.js'
+import type { Binding } from './binding.js'
+import { type Opened, openCache } from './open.js'
 
 /** Keys fetched in one crossing while walking over a cache. */
 const BATCH = 256
@@ -20,66 +18,6 @@ const CLOSED = new Proxy({} as Binding, {
   },
 })
 
-/** The calls of a binding, each of which first says what time it is. They are for a cache that was opened to be told. */
-function telling(binding: Binding, now: () => number): Binding {
-  const told: Record<string, unknown> = { ...binding }
-  for (const [name, call] of Object.entries(binding) as [string, (...args: unknown[]) => unknown][]) {
-    if (name === 'close') continue
-    told[name] = (cache: number, ...more: unknown[]) => {
-      binding.tell(cache, now())
-      return call(cache, ...more)
-    }
-  }
-  return told as unknown as Binding
-}
-
-/** What an engine has open. */
-interface Opened {
-  readonly binding: Binding
-  readonly cache: number
-  readonly hasOwnClock: boolean
-  readonly settings: EngineSettings
-  readonly format: number
-  /** Gives the name back. */
-  readonly leave?: (() => void) | undefined
-  /** The engine that this is a namespace of. */
-  readonly root?: NativeEngine
-}
-
-/** Opens a cache, under a name or by itself. */
-function open(binding: Binding, options: EngineOptions): Opened {
-  checkPrivate(options)
-  const { name, max, maxSize, maxEntrySize, ttl, format, clock } = options
-  if (name !== undefined) sharedUnder(name, 'rust', ABI)
-  const policyNumber = options.policy && POLICIES.indexOf(options.policy)
-  const now = clock && reader(clock)
-  // Before anything is open: a clock may throw.
-  now?.()
-  const [slides, isTold] = [options.updateAgeOnGet ? 1 : 0, now === undefined ? 0 : 1]
-  const cache = binding.open(name, max, maxSize, maxEntrySize, ttl, format, policyNumber, slides, isTold)
-  try {
-    const { serializer, policy, updateAgeOnGet, ...limits } = binding.options(cache)
-    const settings = {
-      ...limits,
-      policy: POLICIES[policy] as EvictionPolicy,
-      updateAgeOnGet: updateAgeOnGet === 1,
-    }
-    assertAgrees(options, { settings, format: serializer })
-    return {
-      binding: now === undefined ? binding : telling(binding, now),
-      cache,
-      hasOwnClock: now !== undefined,
-      settings,
-      format: serializer,
-      leave: name === undefined ? undefined : holdName(name, 'rust', ABI, undefined),
-    }
-  } catch (error) {
-    // What the name has open already stays as it is.
-    binding.close(cache)
-    throw error
-  }
-}
-
 /** The engine in Rust. All engines of one name, in whatever thread, are one cache. */
 export class NativeEngine implements Engine, MemorySource {
   readonly kind = 'rust'
@@ -90,7 +28,8 @@ export class NativeEngine implements Engine, MemorySource {
   readonly #cache: number
   readonly #lifetime: Lifetime
 
-  private constructor({ binding, cache, hasOwnClock, settings, format, leave, root }: Opened) {
+  private constructor(opened: Opened, root?: NativeEngine) {
+    const { binding, cache, hasOwnClock, settings, format, leave } = opened
     this.#binding = binding
     this.#cache = cache
     this.hasOwnClock = hasOwnClock
@@ -105,7 +44,7 @@ export class NativeEngine implements Engine, MemorySource {
 
   /** @throws `ERR_CACHE_OPTIONS_CONFLICT`, `ERR_OUT_OF_RANGE`; what a clock throws. */
   static open(binding: Binding, options: EngineOptions): NativeEngine {
-    return new NativeEngine(open(binding, options))
+    return new NativeEngine(openCache(binding, options))
   }
 
   get(key: string): Stored | undefined {
@@ -289,7 +228,7 @@ export class NativeEngine implements Engine, MemorySource {
     const { hasOwnClock, settings, format } = this
     const binding = this.#binding
     const cache = binding.namespace(this.#cache, name)
-    return new NativeEngine({ binding, cache, hasOwnClock, settings, format, root: this })
+    return new NativeEngine({ binding, cache, hasOwnClock, settings, format }, this)
   }
 
   counters(group: string, size: number): SharedCounters {

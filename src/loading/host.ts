@@ -1,0 +1,27 @@
+import type { Clock } from '../common/clock.js'
+import type { Engine } from '../engine/engine.js'
+import type { Stored } from '../engine/stored.js'
+import type { LoadEvents } from './load-events.js'
+import type { Share } from './result.js'
+
+/** What loading asks of the cache that it loads for. */
+export interface LoadHost<V> {
+  readonly name: string | undefined
+  readonly engine: Engine
+  readonly clock: Clock
+  /** Whether channels are told keys instead of their digests. */
+  readonly traceKeys: boolean
+  encode(value: V): Stored
+  readonly share: Share<V>
+  /** Told that a value is about to be stored. */
+  onWrite(): void
+  /** Wakes whoever waits for a load in another thread. */
+  readonly events: LoadEvents
+}
+
+/** The value under `key` that is stale for no more than `ms`. What was invalidated or removed never is. */
+export function staleWithin<V>({ engine, share }: LoadHost<V>, key: string, ms: number): V | undefined {
+  if (ms === 0) return undefined
+  const found = engine.getStale(key)
+  return found !== undefined && found[1] <= ms ? share(found[0]).value : undefined
+}

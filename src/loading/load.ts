@@ -1,0 +1,84 @@
+import { nameOnChannels, traced } from '../common/channels.js'
+import { duration } from '../common/options.js'
+import { Outcome } from '../engine/engine.js'
+import type { Flight } from './flight.js'
+import type { FreshLoads } from './fresh-loads.js'
+import { type LoadHost, staleWithin } from './host.js'
+import { type LoadContext, tagList } from './options.js'
+import { within } from './recursion.js'
+import { type LoadRequest, subjectOf } from './request.js'
+import { type LoadResult, resultOf } from './result.js'
+import { timedOut } from './time-budget.js'
+
+/** One load. */
+export interface Load<V> {
+  readonly request: LoadRequest<V>
+  /** What it ends. */
+  readonly flight: Flight<LoadResult<V>>
+  /** The fence taken before it. */
+  readonly fence: number
+  /** Whether a value is served meanwhile. */
+  readonly isRefresh: boolean
+  /** The others like it, for one that looks at nothing that is cached. */
+  readonly fresh: FreshLoads | undefined
+}
+
+/** Calls the function of a request and stores what it returns, unless something overtook it. */
+export async function runLoad<V>(owner: object, host: LoadHost<V>, load: Load<V>): Promise<void> {
+  const { engine, clock, share } = host
+  const { request, flight, fence, fresh } = load
+  const { key, staleIfError, staleWhileRevalidate, hardTimeout } = request
+  const start = clock.now()
+  flight.startLoad(hardTimeout, () => timedOut(subjectOf(request), 'hardTimeout', hardTimeout))
+  const grace = Math.max(staleIfError, staleWhileRevalidate)
+  const context: LoadContext<V> = {
+    signal: flight.signal,
+    stale: staleWithin(host, key, grace),
+    ttl: request.ttl ?? engine.settings.ttl,
+    tags: request.tags,
+    store: true,
+  }
+  const value = await within(owner, key, () => call(host, load, context))
+  // Whoever waited has been told of the end already, and a newer load may be under way.
+  if (flight.isOver) return
+  const stored = host.encode(value)
+  const result = resultOf(stored, false, share)
+  request.check?.(result.value(), context)
+  const life = lifeOf(duration(context.ttl ?? engine.settings.ttl, 'ttl'), request.ttlJitter)
+  const tags = context.tags === undefined ? undefined : tagList(context.tags, 'tags')
+  flight.check((more) => engine.permits(key, fence, more))
+  // What was made of a stale value that was invalidated meanwhile is as old as that, whatever its own tags are.
+  const isBasedOnLost = context.stale !== undefined && engine.getStale(key) === undefined
+  // What its caller does not accept takes the place of nothing.
+  const isStored = context.store && request.accepts?.(result.value()) !== false
+  if (isBasedOnLost || !isStored) {
+    const isFenced = isBasedOnLost || !engine.permits(key, fence, tags)
+    flight.resolve(isFenced ? resultOf(stored, true, share) : result)
+    return
+  }
+  const left = life === Infinity ? Infinity : Math.max(0, Math.floor(life - (clock.now() - start)))
+  host.onWrite()
+  // The moment at which it is certain that the value holds, or does not: those who wait get it in the same turn.
+  const outcome = engine.set(key, stored, left, fence, tags, grace)
+  if (outcome !== Outcome.Fenced) {
+    fresh?.stored(key, fence, stored)
+    flight.resolve(result)
+  } else {
+    const newer = fresh?.since(key, fence, engine.peek(key))
+    flight.resolve(resultOf(newer ?? stored, newer === undefined, share))
+  }
+  request.onOutcome?.(outcome)
+}
+
+function call<V>(host: LoadHost<V>, { request, isRefresh }: Load<V>, context: LoadContext<V>) {
+  const { name, traceKeys } = host
+  return traced(
+    () => request.load(context),
+    () => ({ name, key: nameOnChannels(request.key, traceKeys), isRefresh }),
+  )
+}
+
+/** A TTL, shortened at random by up to the part that `jitter` says. */
+function lifeOf(ttl: number, jitter: number): number {
+  return jitter === 0 ? ttl : ttl * (1 - jitter * Math.random())
+}
