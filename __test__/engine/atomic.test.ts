@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type EngineOptions, Outcome, type Stored } from '../../src/engine/engine.js'
 import { openEngine } from '../../src/engine/select.js'
-import { engines, thrown, uniqueName, withoutRust } from '../helpers/engines.js'
+import { engines, thrown, uniqueName, withoutRust } from '../support/engines.js'
 
 describe.each(engines)('the atomic calls of the %s engine', (kind) => {
   /** An engine, and a clock to move its time with. */

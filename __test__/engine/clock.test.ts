@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type EngineClock, Outcome, type Stored } from '../../src/engine/engine.js'
 import { openEngine } from '../../src/engine/select.js'
-import { engines, thrown } from '../helpers/engines.js'
+import { engines, thrown } from '../support/engines.js'
 
 describe.each(engines)('a clock given to the %s engine', (kind) => {
   beforeEach(() => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Engine } from '../../src/engine/engine.js'
 import { ENTRY_OVERHEAD } from '../../src/engine/limits.js'
 import { openEngine } from '../../src/engine/select.js'
-import { engines, sleep, thrown, uniqueName } from '../helpers/engines.js'
+import { engines, sleep, thrown, uniqueName } from '../support/engines.js'
 
 const decode = (stored: unknown) => JSON.parse(stored as string) as unknown
 

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { load } from '../../src/engine/binding.js'
 import { ENTRY_OVERHEAD } from '../../src/engine/limits.js'
 import { Cache, isRustCacheAvailable, rustCacheLoadError } from '../../src/index.js'
-import { thrown, withoutRust } from '../helpers/engines.js'
+import { thrown, withoutRust } from '../support/engines.js'
 
 const run = promisify(execFile)
 const root = path.join(__dirname, '../..')

@@ -4,7 +4,7 @@ import { binding } from '../../src/engine/binding.js'
 import type { Stored } from '../../src/engine/engine.js'
 import { NativeEngine } from '../../src/engine/native.js'
 import type { NearCopies } from '../../src/near/copies.js'
-import { sleep, withoutRust } from '../helpers/engines.js'
+import { sleep, withoutRust } from '../support/engines.js'
 
 describe.skipIf(withoutRust)('the copies of a thread', () => {
   function setup(entries: number, options = {}) {

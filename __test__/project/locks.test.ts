@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 
-const root = path.join(__dirname, '..')
+const root = path.join(__dirname, '../..')
 
 interface Locked {
   version: string
