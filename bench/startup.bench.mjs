@@ -10,7 +10,7 @@ import { temporaryFolder } from './lib/lmdb.mjs'
 import { scaled } from './lib/quick.mjs'
 import { writeReport } from './lib/report.mjs'
 import { digits, printTable } from './lib/table.mjs'
-import { folderOf, manifestOf, root } from './lib/versions.mjs'
+import { bench, folderOf, manifestOf, root } from './lib/versions.mjs'
 
 /**
  * @typedef {object} Program
@@ -71,7 +71,7 @@ function sourceOf({ of, use }, { load }) {
 function run(program, system) {
   const file = path.join(folder, `${databases++}`)
   const args = [`--input-type=${system.type}`, '--eval', sourceOf(program, system), file]
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: bench, encoding: 'utf8' })
   assert.equal(status, 0, /^\w*Error.*/m.exec(stderr)?.[0] ?? stderr)
   const ms = Number(stdout)
   assert.ok(ms > 0, `${program.name} said ${stdout}`)
@@ -164,17 +164,16 @@ function ownBytes() {
  * A package and all that it depends on, as far as they are installed.
  *
  * @param {string} name
- * @param {string} [from] The folder of what depends on it.
+ * @param {string} [folder]
  * @param {Map<string, string>} [found] Folders and their packages.
  */
-function closureOf(name, from = root, found = new Map()) {
-  const nested = path.join(from, 'node_modules', name)
-  const folder = existsSync(nested) ? nested : folderOf(name)
+function closureOf(name, folder = folderOf(name), found = new Map()) {
   if (found.has(folder) || !existsSync(folder)) return found
   found.set(folder, name)
   const { dependencies, optionalDependencies } = manifestOf(folder)
   for (const each of Object.keys({ ...dependencies, ...optionalDependencies })) {
-    closureOf(each, folder, found)
+    const nested = path.join(folder, 'node_modules', each)
+    closureOf(each, existsSync(nested) ? nested : folderOf(each), found)
   }
   return found
 }

@@ -26,7 +26,7 @@ function finds(packages: Record<string, Locked>, place: string, name: string): b
 
 // npm keeps only what it installs when a lock is written beside a `node_modules`, and `npm ci` then refuses it
 // on every other platform.
-describe.each(['.', 'tools'])('the lock of %s', (folder) => {
+describe.each(['.', 'tools', 'bench'])('the lock of %s', (folder) => {
   const packages = lockOf(folder)
 
   it('holds every package that another asks for, whatever platform it is for', () => {

@@ -14,7 +14,7 @@ const PATIENCE = 10_000
  * A server of its own, listening on a unix socket alone, and a client of it.
  *
  * @typedef {object} RedisServer
- * @property {Redis} client
+ * @property {InstanceType<typeof Redis>} client
  * @property {string} version
  * @property {string} socket
  * @property {() => Promise<void>} stop

@@ -1,15 +1,20 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
+export const bench = path.join(root, 'bench')
 
 /**
  * The folder of an installed package, or of this one.
  *
  * @param {string} name
  */
-export const folderOf = (name) => (name === 'sark-cache' ? root : path.join(root, 'node_modules', name))
+export function folderOf(name) {
+  if (name === 'sark-cache') return root
+  const own = path.join(bench, 'node_modules', name)
+  return existsSync(own) ? own : path.join(root, 'node_modules', name)
+}
 
 /**
  * @param {string} folder
