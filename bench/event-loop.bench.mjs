@@ -4,13 +4,11 @@ import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { atEnd } from './lib/at-end.mjs'
+import { digits, short } from './lib/chart.mjs'
+import { scaled, seeded, shuffle, spread } from './lib/compare.mjs'
 import { LRU, NEAR, requireNativeEngine } from './lib/contenders.mjs'
-import { spread } from './lib/interleave.mjs'
-import { scaled } from './lib/quick.mjs'
-import { seeded, shuffle } from './lib/random.mjs'
-import { atLeast, atMost, writeReport } from './lib/report.mjs'
-import { digits, printTable, short } from './lib/table.mjs'
+import { atEnd } from './lib/processes.mjs'
+import { atLeast, atMost, printTable, writeReport } from './lib/report.mjs'
 
 /** @typedef {import('./lib/event-loop-child.mjs').Task} Task */
 /** @typedef {import('./lib/event-loop-child.mjs').Churn} Churn */

@@ -2,11 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { Cache } from 'sark-cache'
+import { digits } from './lib/chart.mjs'
+import { differences, interleave, scaled } from './lib/compare.mjs'
 import { requireNativeEngine } from './lib/contenders.mjs'
-import { differences, interleave } from './lib/interleave.mjs'
-import { scaled } from './lib/quick.mjs'
-import { figuresOf, writeReport } from './lib/report.mjs'
-import { digits, printTable, printTimings } from './lib/table.mjs'
+import { bar, figuresOf, printTable, printTimings, writeReport } from './lib/report.mjs'
 import { askedKeys, RESIDENT, residentKeys, residentValues } from './lib/workload.mjs'
 
 requireNativeEngine()
@@ -99,8 +98,8 @@ printTable(
   charged.map(({ tags, bytes }) => [`${tags}`, `${bytes}`, `${bytes - (charged[0]?.bytes ?? 0)}`]),
 )
 
-/** @param {readonly import('./lib/interleave.mjs').Timing[]} of */
-const bars = (of) => of.map(({ name, median, p25, p75 }) => ({ name, value: median, low: p25, high: p75 }))
+/** @param {readonly import('./lib/compare.mjs').Timing[]} of */
+const bars = (of) => of.map((timing) => bar(timing.name, timing))
 
 writeReport({
   name: 'get-or-set',

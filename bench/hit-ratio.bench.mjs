@@ -2,11 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { Cache } from 'sark-cache'
+import { short } from './lib/chart.mjs'
+import { isQuick } from './lib/compare.mjs'
 import { requireNativeEngine } from './lib/contenders.mjs'
-import { isQuick } from './lib/quick.mjs'
-import { writeReport } from './lib/report.mjs'
-import { printTable, short } from './lib/table.mjs'
-import { readReferences, readTrace } from './lib/traces.mjs'
+import { printTable, writeReport } from './lib/report.mjs'
+import { readReferences, readTrace } from './lib/workload.mjs'
 
 const POLICIES = /** @type {const} */ (['lru', 's3fifo'])
 /** The traces of a trial. */

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { fileURLToPath } from 'node:url'
+import { interleave, ratios, scaled } from './lib/compare.mjs'
 import {
   contenders,
   FAR,
@@ -13,12 +14,9 @@ import {
   openAll,
   requireNativeEngine,
 } from './lib/contenders.mjs'
-import { interleave, ratios } from './lib/interleave.mjs'
 import { weight } from './lib/loops.mjs'
-import { nameHere, runOnNode24 } from './lib/node24.mjs'
-import { scaled } from './lib/quick.mjs'
-import { atMost, figuresOf, writeReport } from './lib/report.mjs'
-import { printTimings } from './lib/table.mjs'
+import { nameHere, runOnNode24 } from './lib/processes.mjs'
+import { atMost, bar, figuresOf, printTimings, writeReport } from './lib/report.mjs'
 import {
   askedKeys,
   askedValues,
@@ -83,11 +81,8 @@ const wanted = /** @type {const} */ ([
   [`a hit of ${FAR} / ${JSON_MAP}`, far, json, 1.3],
 ])
 
-/** @param {readonly import('./lib/interleave.mjs').Timing[]} timings */
-const bars = (timings) =>
-  timings
-    .map(({ name, median, p25, p75 }) => ({ name, value: median, low: p25, high: p75 }))
-    .sort((a, b) => a.value - b.value)
+/** @param {readonly import('./lib/compare.mjs').Timing[]} timings */
+const bars = (timings) => timings.map((timing) => bar(timing.name, timing)).sort((a, b) => a.value - b.value)
 
 writeReport({
   name: nameHere('hot-get'),

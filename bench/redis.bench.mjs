@@ -3,18 +3,17 @@
 import assert from 'node:assert/strict'
 import { createClient } from 'redis'
 import { Cache } from 'sark-cache'
+import { digits } from './lib/chart.mjs'
+import { latencies, scaled, times } from './lib/compare.mjs'
 import { NEAR, requireNativeEngine } from './lib/contenders.mjs'
-import { latencies, times } from './lib/latency.mjs'
 import { weight } from './lib/loops.mjs'
-import { scaled } from './lib/quick.mjs'
-import { startRedis } from './lib/redis.mjs'
-import { atLeast, atMost, writeReport } from './lib/report.mjs'
-import { digits, printTable } from './lib/table.mjs'
+import { startRedis } from './lib/processes.mjs'
+import { atLeast, atMost, printTable, writeReport } from './lib/report.mjs'
 import { askedKeys, askedValues, RESIDENT, residentKeys, residentValues, values } from './lib/workload.mjs'
 
 /** @typedef {import('./lib/workload.mjs').Decision} Decision */
 /** @typedef {import('./lib/loops.mjs').Store} Store */
-/** @typedef {import('./lib/latency.mjs').Latency} Latency */
+/** @typedef {import('./lib/compare.mjs').Latency} Latency */
 
 /** Long enough for nothing to expire meanwhile, in ms. */
 const TTL = 600_000
@@ -42,7 +41,7 @@ try {
   await redis.stop()
 }
 
-/** @param {import('./lib/redis.mjs').RedisServer} server */
+/** @param {import('./lib/processes.mjs').RedisServer} server */
 async function main({ client: ioredis, socket, version }) {
   const notes = [
     `${RESIDENT} entries, decisions of about 100 bytes of JSON, asked for with Zipf frequencies (exponent 0.99). TTL ${TTL / 1000} s.`,
@@ -98,19 +97,19 @@ async function measure(operation, cache, remote) {
   /** @param {string} name */
   const copies = async (name) => {
     const query = encodeURIComponent(`${operation} ${name}`)
-    /** @type {[typeof import('./lib/loops.mjs'), typeof import('./lib/samplers.mjs')]} */
+    /** @type {[typeof import('./lib/loops.mjs'), typeof import('./lib/loops.mjs')]} */
     const [loops, samplers] = await Promise.all([
       import(`./lib/loops.mjs?${query}`),
-      import(`./lib/samplers.mjs?${query}`),
+      import(`./lib/loops.mjs?${query}`),
     ])
     return { loops, samplers }
   }
-  /** @type {(name: string, ops: number, samples: number) => Promise<import('./lib/latency.mjs').Lane>} */
+  /** @type {(name: string, ops: number, samples: number) => Promise<import('./lib/compare.mjs').Lane>} */
   const own = async (name, ops, samples) => {
     const { loops, samplers } = await copies(name)
     return { name, ops, samples, sample: samplers.atOnce(loops[loop](cache, askedKeys, values), ops) }
   }
-  /** @type {(of: string, inFlight: number, samples: number) => Promise<import('./lib/latency.mjs').Lane>} */
+  /** @type {(of: string, inFlight: number, samples: number) => Promise<import('./lib/compare.mjs').Lane>} */
   const other = async (of, inFlight, samples) => {
     const name = laneOf(of, inFlight)
     const { loops, samplers } = await copies(name)

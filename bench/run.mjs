@@ -6,9 +6,10 @@
 // mean nothing then, and go to target/bench.
 
 import { spawn } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync, symlinkSync } from 'node:fs'
 import os from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { install, root } from '../scripts/lib.mjs'
 
 const SUFFIX = '.bench.mjs'
 
@@ -25,6 +26,11 @@ if (unknown.length > 0) {
   console.error(`no benchmark named ${unknown.join(', ')}; there are: ${known.join(', ')}`)
   process.exit(2)
 }
+
+install('bench')
+// A folder that is a package finds this one only where it finds the others.
+const self = fileURLToPath(new URL('node_modules/sark-cache', import.meta.url))
+if (!existsSync(self)) symlinkSync(root, self, 'junction')
 
 const cpus = os.cpus()
 console.log(`node ${process.version}, ${process.platform} ${process.arch}`)

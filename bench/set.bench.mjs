@@ -2,13 +2,19 @@
 
 import assert from 'node:assert/strict'
 import { LRUCache } from 'lru-cache'
-import { JS, LRU, NEAR, requireNativeEngine } from './lib/contenders.mjs'
-import { freshPackage } from './lib/fresh.mjs'
-import { differences, interleave } from './lib/interleave.mjs'
-import { scaled } from './lib/quick.mjs'
-import { atMost, figuresOf, writeReport } from './lib/report.mjs'
-import { FifoMap, JsonMap, Stringifier } from './lib/stores.mjs'
-import { digits, printTable, printTimings, short } from './lib/table.mjs'
+import { digits, short } from './lib/chart.mjs'
+import { differences, interleave, scaled } from './lib/compare.mjs'
+import {
+  FifoMap,
+  freshPackage,
+  JS,
+  JsonMap,
+  LRU,
+  NEAR,
+  requireNativeEngine,
+  Stringifier,
+} from './lib/contenders.mjs'
+import { atMost, bar, figuresOf, printTable, printTimings, writeReport } from './lib/report.mjs'
 import { askedKeys, largeValues, manyKeys, newKeys, RESIDENT, residentKeys, values } from './lib/workload.mjs'
 
 /** @typedef {import('./lib/workload.mjs').Decision} Decision */
@@ -109,7 +115,7 @@ async function measure({ title, filling, keys, max, removes = false }, { size, v
   )
   const timings = await interleave(lanes, { baseline: NEAR })
   for (const [at, { name, store }] of lanes.entries()) {
-    const { sum, ops: done } = /** @type {import('./lib/interleave.mjs').Timing} */ (timings[at])
+    const { sum, ops: done } = /** @type {import('./lib/compare.mjs').Timing} */ (timings[at])
     assert.equal(sum, done, `sum of ${name}`)
     if (store instanceof Stringifier) continue
     assert.deepEqual(store.get(pick(keys, done - 1)), pick(values, done - 1), `last value of ${name}`)
@@ -169,6 +175,6 @@ writeReport({
   panels: measured.map(({ size, title, timings }) => ({
     kind: 'bars',
     title: `${size}, ${title}: ns, median and p25 to p75`,
-    bars: timings.map(({ name, median, p25, p75 }) => ({ name, value: median, low: p25, high: p75 })),
+    bars: timings.map((timing) => bar(timing.name, timing)),
   })),
 })

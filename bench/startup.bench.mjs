@@ -4,13 +4,11 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
-import { LRU, NEAR, requireNativeEngine } from './lib/contenders.mjs'
-import { interleave, spread } from './lib/interleave.mjs'
-import { temporaryFolder } from './lib/lmdb.mjs'
-import { scaled } from './lib/quick.mjs'
-import { writeReport } from './lib/report.mjs'
-import { digits, printTable } from './lib/table.mjs'
-import { folderOf, manifestOf, root } from './lib/versions.mjs'
+import { root } from '../scripts/lib.mjs'
+import { digits } from './lib/chart.mjs'
+import { interleave, scaled, spread } from './lib/compare.mjs'
+import { LRU, NEAR, requireNativeEngine, temporaryFolder } from './lib/contenders.mjs'
+import { bar, folderOf, manifestOf, printTable, writeReport } from './lib/report.mjs'
 
 /**
  * @typedef {object} Program
@@ -71,7 +69,10 @@ function sourceOf({ of, use }, { load }) {
 function run(program, system) {
   const file = path.join(folder, `${databases++}`)
   const args = [`--input-type=${system.type}`, '--eval', sourceOf(program, system), file]
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+    cwd: path.join(root, 'bench'),
+    encoding: 'utf8',
+  })
   assert.equal(status, 0, /^\w*Error.*/m.exec(stderr)?.[0] ?? stderr)
   const ms = Number(stdout)
   assert.ok(ms > 0, `${program.name} said ${stdout}`)
@@ -112,7 +113,7 @@ const timings = await interleave(
   { baseline: lanes[0]?.name ?? '', rounds: ROUNDS, warmup },
 )
 const rows = lanes.map(({ name, program, inside }, at) => {
-  const timing = /** @type {import('./lib/interleave.mjs').Timing} */ (timings[at])
+  const timing = /** @type {import('./lib/compare.mjs').Timing} */ (timings[at])
   const toMs = (/** @type {number} */ ns) => ns / 1e6
   const { median, p25, p75 } = timing
   return {
@@ -164,17 +165,16 @@ function ownBytes() {
  * A package and all that it depends on, as far as they are installed.
  *
  * @param {string} name
- * @param {string} [from] The folder of what depends on it.
+ * @param {string} [folder]
  * @param {Map<string, string>} [found] Folders and their packages.
  */
-function closureOf(name, from = root, found = new Map()) {
-  const nested = path.join(from, 'node_modules', name)
-  const folder = existsSync(nested) ? nested : folderOf(name)
+function closureOf(name, folder = folderOf(name), found = new Map()) {
   if (found.has(folder) || !existsSync(folder)) return found
   found.set(folder, name)
   const { dependencies, optionalDependencies } = manifestOf(folder)
   for (const each of Object.keys({ ...dependencies, ...optionalDependencies })) {
-    closureOf(each, folder, found)
+    const nested = path.join(folder, 'node_modules', each)
+    closureOf(each, existsSync(nested) ? nested : folderOf(each), found)
   }
   return found
 }
@@ -207,19 +207,12 @@ writeReport({
     {
       kind: 'bars',
       title: 'from the import to the first hit: ms, median and p25 to p75',
-      bars: rows
-        .filter(({ isEmpty }) => !isEmpty)
-        .map(({ name, toFirstHit: { median, p25, p75 } }) => ({ name, value: median, low: p25, high: p75 })),
+      bars: rows.filter(({ isEmpty }) => !isEmpty).map(({ name, toFirstHit }) => bar(name, toFirstHit)),
     },
     {
       kind: 'bars',
       title: 'the whole process: ms, median and p25 to p75',
-      bars: rows.map(({ name, process: { median, p25, p75 } }) => ({
-        name,
-        value: median,
-        low: p25,
-        high: p75,
-      })),
+      bars: rows.map(({ name, process }) => bar(name, process)),
     },
     {
       kind: 'bars',

@@ -3,17 +3,14 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import { FAR, NEAR, requireNativeEngine } from './lib/contenders.mjs'
-import { ratios, spread } from './lib/interleave.mjs'
-import { hasLmdb, temporaryFolder } from './lib/lmdb.mjs'
-import { scaled } from './lib/quick.mjs'
-import { seeded, shuffle, zipf } from './lib/random.mjs'
-import { atLeast, writeReport } from './lib/report.mjs'
-import { digits, printTable } from './lib/table.mjs'
-import { manyKeys, values } from './lib/workload.mjs'
+import { digits } from './lib/chart.mjs'
+import { ratios, scaled, seeded, shuffle, spread } from './lib/compare.mjs'
+import { FAR, hasLmdb, NEAR, requireNativeEngine, temporaryFolder } from './lib/contenders.mjs'
+import { atLeast, bar, printTable, writeReport } from './lib/report.mjs'
+import { manyKeys, values, zipf } from './lib/workload.mjs'
 
 /** @typedef {import('./lib/thread-worker.mjs').Lane} Lane */
-/** @typedef {import('./lib/thread-loops.mjs').Work} Work */
+/** @typedef {import('./lib/loops.mjs').Work} Work */
 
 const MAX = 10_000
 const KEYS = 100_000
@@ -200,12 +197,7 @@ writeReport({
     ...results.map(({ mix, rows }) => ({
       kind: /** @type {const} */ ('bars'),
       title: `${mix}: million operations a second by threads, median and p25 to p75`,
-      bars: rows.map(({ name, threads, opsPerSecond: { median, p25, p75 } }) => ({
-        name: `${name}: ${threads}`,
-        value: median / 1e6,
-        low: p25 / 1e6,
-        high: p75 / 1e6,
-      })),
+      bars: rows.map(({ name, threads, opsPerSecond }) => bar(`${name}: ${threads}`, opsPerSecond, 1e6)),
     })),
     {
       kind: 'bars',

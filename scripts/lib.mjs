@@ -23,7 +23,11 @@ export function run(command, args, options = {}) {
   }
 }
 
-/** How npm is started: by the Node that runs this, where npm says where it lies. */
+/**
+ * How npm is started: by the Node that runs this, where npm says where it lies.
+ *
+ * @returns {[command: string, ...args: string[]]}
+ */
 export function npmCommand(execpath = process.env.npm_execpath) {
   // npx names itself; npm lies beside it.
   const cli = execpath?.replace(/npx-cli\.js$/, 'npm-cli.js')
@@ -35,10 +39,16 @@ export function hasCargo() {
   return spawnSync('cargo', ['--version'], { stdio: 'ignore' }).status === 0
 }
 
+/** The glibc that this process runs on, or `undefined` where that is another C library. */
+export function glibcVersion() {
+  const report = /** @type {{ header: { glibcVersionRuntime?: string } }} */ (process.report.getReport())
+  return report.header.glibcVersionRuntime
+}
+
 function files(at) {
   if (!existsSync(at)) return []
   if (!statSync(at).isDirectory()) return [at]
-  return readdirSync(at, { recursive: true })
+  return readdirSync(at, { encoding: 'utf8', recursive: true })
     .map((name) => path.join(at, name))
     .filter((name) => statSync(name).isFile())
 }
@@ -47,4 +57,11 @@ function files(at) {
 export function newest(...places) {
   const times = places.flatMap((place) => files(path.join(root, place))).map((file) => statSync(file).mtimeMs)
   return Math.max(0, ...times)
+}
+
+/** Installs the packages of a folder that has a lock of its own, where they are missing or older than that. */
+export function install(folder) {
+  if (newest(`${folder}/node_modules/.package-lock.json`) >= newest(`${folder}/package-lock.json`)) return
+  console.log(`installing the packages of ${folder}/ …`)
+  run('npm', ['ci', '--prefix', folder, '--ignore-scripts', '--no-fund', '--no-audit'])
 }

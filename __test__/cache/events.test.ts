@@ -1,7 +1,7 @@
 import { subscribe, tracingChannel, unsubscribe } from 'node:diagnostics_channel'
 import { describe, expect, it } from 'vitest'
 import { Cache, type LoadMessage, PolicyCache } from '../../src/index.js'
-import { engines, sleep, uniqueName } from '../helpers/engines.js'
+import { engines, sleep, uniqueName } from '../support/engines.js'
 
 /** What is told on a channel while `body` runs. */
 async function told<T>(channel: string, body: () => unknown): Promise<T[]> {

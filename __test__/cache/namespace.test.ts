@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Cache, type CacheOptions, CleanupTask } from '../../src/index.js'
-import { engines, sleep, thrown, uniqueName } from '../helpers/engines.js'
+import { engines, sleep, thrown, uniqueName } from '../support/engines.js'
 
 describe.each(engines)('a namespace on the %s engine', (engine) => {
   const open = <V = unknown>(options: CacheOptions = {}) => new Cache<V>({ engine, ...options })

@@ -7,7 +7,7 @@ import { type EngineOptions, Outcome } from '../../src/engine/engine.js'
 import { openEngine } from '../../src/engine/open.js'
 import type { Stored } from '../../src/engine/stored.js'
 import { openNear } from '../../src/near/open.js'
-import { engines, thrown, uniqueName, withoutRust } from '../helpers/engines.js'
+import { engines, thrown, uniqueName, withoutRust } from '../support/engines.js'
 
 describe.each(engines)('the atomic calls of the %s engine', (kind) => {
   /** An engine, and a clock to move its time with. */

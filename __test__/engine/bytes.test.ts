@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Engine } from '../../src/engine/engine.js'
 import { openEngine } from '../../src/engine/open.js'
-import { engines } from '../helpers/engines.js'
+import { engines } from '../support/engines.js'
 
 describe.each(engines)('bytes on the %s engine', (kind) => {
   const all = Uint8Array.from({ length: 70_000 }, (_, at) => at % 251)

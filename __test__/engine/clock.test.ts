@@ -3,7 +3,7 @@ import { type EngineClock, Outcome } from '../../src/engine/engine.js'
 import { openEngine } from '../../src/engine/open.js'
 import type { Stored } from '../../src/engine/stored.js'
 import { openNear } from '../../src/near/open.js'
-import { engines, thrown } from '../helpers/engines.js'
+import { engines, thrown } from '../support/engines.js'
 
 describe.each(engines)('a clock given to the %s engine', (kind) => {
   beforeEach(() => {

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
 import { openEngine } from '../../src/engine/open.js'
-import { engines, thrown, uniqueName, withoutRust } from '../helpers/engines.js'
+import { engines, thrown, uniqueName, withoutRust } from '../support/engines.js'
 
 const select = path.join(__dirname, '../../dist/engine/open.js')
 

@@ -3,7 +3,7 @@ import type { Engine } from '../../src/engine/engine.js'
 import { ENTRY_OVERHEAD, MAX_TAGS } from '../../src/engine/limits.js'
 import { openEngine } from '../../src/engine/open.js'
 import { Cache } from '../../src/index.js'
-import { engines, thrown } from '../helpers/engines.js'
+import { engines, thrown } from '../support/engines.js'
 
 const names = (count: number) =>
   Array.from({ length: count }, (_, at) => (at % 2 ? `tag ${at}` : `тег ${at}`))

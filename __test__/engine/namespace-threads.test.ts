@@ -3,7 +3,7 @@ import path from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
 import { openEngine } from '../../src/engine/open.js'
-import { sleep, uniqueName, withoutRust } from '../helpers/engines.js'
+import { sleep, uniqueName, withoutRust } from '../support/engines.js'
 
 const engineModule = path.join(__dirname, '../../dist/engine/open.js')
 const nearModule = path.join(__dirname, '../../dist/near/open.js')

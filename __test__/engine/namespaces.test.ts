@@ -4,7 +4,7 @@ import type { Engine } from '../../src/engine/engine.js'
 import { ENTRY_OVERHEAD } from '../../src/engine/limits.js'
 import { openEngine } from '../../src/engine/open.js'
 import { openNear } from '../../src/near/open.js'
-import { engines, sleep, thrown, uniqueName } from '../helpers/engines.js'
+import { engines, sleep, thrown, uniqueName } from '../support/engines.js'
 
 const decode = (stored: unknown) => JSON.parse(stored as string) as unknown
 

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Engine, EngineOptions } from '../../src/engine/engine.js'
 import { openEngine } from '../../src/engine/open.js'
-import { withoutRust } from '../helpers/engines.js'
+import { withoutRust } from '../support/engines.js'
 
 const key = fc.constantFrom(...'abcdef')
 const tag = fc.constantFrom('red', 'green')

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ENTRY_OVERHEAD } from '../../src/engine/limits.js'
 import { load } from '../../src/engine/native/load.js'
 import { Cache, isRustCacheAvailable, rustCacheLoadError } from '../../src/index.js'
-import { thrown, withoutRust } from '../helpers/engines.js'
+import { thrown, withoutRust } from '../support/engines.js'
 
 const run = promisify(execFile)
 const root = path.join(__dirname, '../..')

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { openEngine } from '../../src/engine/open.js'
-import { engines } from '../helpers/engines.js'
+import { engines } from '../support/engines.js'
 
 describe.each(engines)('tags on the %s engine', (kind) => {
   /** A full engine of entries with tags of their own. */

@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, it, vi } from 'vitest'
 import { Cache, type CacheOptions, type LoadContext, PolicyCache } from '../../src/index.js'
-import { engines, sleep } from '../helpers/engines.js'
+import { engines, sleep } from '../support/engines.js'
 
 const asked = { user: 'u', action: 'a', resource: 'r' }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
 import { Cache, type CacheOptions, type LoadContext, type LoadStatus, PolicyCache } from '../../src/index.js'
-import { engines, sleep, thrown } from '../helpers/engines.js'
+import { engines, sleep, thrown } from '../support/engines.js'
 
 describe.each(engines)('loading on the %s engine', (engine) => {
   const open = (options: CacheOptions = {}) => new Cache<string>({ engine, ...options })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Cache, PolicyCache } from '../../src/index.js'
-import { engines } from '../helpers/engines.js'
+import { engines } from '../support/engines.js'
 
 /** Runs `body` in the microtasks that follow, one after the other. */
 async function eachMicrotask(count: number, body: (turn: number) => void): Promise<void> {

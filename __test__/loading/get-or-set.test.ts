@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
 import { Cache, type CacheOptions, type LoadContext } from '../../src/index.js'
-import { engines, sleep } from '../helpers/engines.js'
+import { engines, sleep } from '../support/engines.js'
 
 /** A promise with its ends. */
 function deferred<T>() {

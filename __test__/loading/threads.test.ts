@@ -3,7 +3,7 @@ import path from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
 import { Cache } from '../../src/index.js'
-import { sleep, uniqueName, withoutRust } from '../helpers/engines.js'
+import { sleep, uniqueName, withoutRust } from '../support/engines.js'
 
 const dist = path.join(__dirname, '../../dist')
 

@@ -5,7 +5,7 @@ import { binding } from '../../src/engine/native/load.js'
 import type { Stored } from '../../src/engine/stored.js'
 import type { NativeNearCache } from '../../src/near/native.js'
 import { openNear } from '../../src/near/open.js'
-import { sleep, withoutRust } from '../helpers/engines.js'
+import { sleep, withoutRust } from '../support/engines.js'
 
 describe.skipIf(withoutRust)('the copies of a thread', () => {
   function setup(entries: number, options = {}) {

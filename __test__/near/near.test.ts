@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Cache, type CacheOptions } from '../../src/index.js'
-import { engines, sleep, thrown, uniqueName } from '../helpers/engines.js'
+import { engines, sleep, thrown, uniqueName } from '../support/engines.js'
 
 interface Value {
   list: number[]

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Cache } from '../../src/index.js'
-import { engines, sleep, uniqueName } from '../helpers/engines.js'
+import { engines, sleep, uniqueName } from '../support/engines.js'
 
 describe.each(engines)('copies of two objects of one cache on the %s engine', (engine) => {
   it('are apart: neither loses what the other lets go of', () => {

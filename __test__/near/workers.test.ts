@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Cache } from '../../src/index.js'
-import { uniqueName, withoutRust } from '../helpers/engines.js'
+import { uniqueName, withoutRust } from '../support/engines.js'
 
 const dist = path.join(__dirname, '../../dist/index.js')
 

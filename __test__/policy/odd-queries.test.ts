@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { type Decision, PolicyCache, type PolicyQuery } from '../../src/index.js'
 import { keyOf } from '../../src/policy/key.js'
 import { evaluatedQuery, readQuery } from '../../src/policy/query.js'
-import { engines } from '../helpers/engines.js'
+import { engines } from '../support/engines.js'
 
 const allow: Decision = { allowed: true }
 

@@ -7,7 +7,7 @@ import {
   type PolicyCacheOptions,
   type PolicyQuery,
 } from '../../src/index.js'
-import { engines, sleep, thrown, uniqueName } from '../helpers/engines.js'
+import { engines, sleep, thrown, uniqueName } from '../support/engines.js'
 
 const allow: Decision = { allowed: true }
 const deny: Decision = { allowed: false }

@@ -4,7 +4,7 @@ import { canonicalize } from '../../src/policy/canonical.js'
 import { tagOf, tagsOf as tagsOfAsked } from '../../src/policy/invalidation.js'
 import { keyOf as keyOfAsked } from '../../src/policy/key.js'
 import { type PolicyQuery, readQuery } from '../../src/policy/query.js'
-import { thrown } from '../helpers/engines.js'
+import { thrown } from '../support/engines.js'
 
 const keyOf = (query: PolicyQuery, revision = '1') => keyOfAsked(revision, readQuery(query))
 const tagsOf = (query: PolicyQuery) => tagsOfAsked(readQuery(query))

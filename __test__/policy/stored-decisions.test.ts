@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { Cache, type Decision, PolicyCache, type PolicyCacheOptions } from '../../src/index.js'
-import { engines, thrown, uniqueName } from '../helpers/engines.js'
+import { engines, thrown, uniqueName } from '../support/engines.js'
 
 const asked = { user: 'alice', action: 'read', resource: 'doc:1' }
 const allow: Decision = { allowed: true }

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { withoutRust } from '../helpers/engines.js'
+import { withoutRust } from '../support/engines.js'
 
 const root = path.join(__dirname, '../..')
 const run = promisify(execFile)

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { engines } from '../helpers/engines.js'
+import { engines } from '../support/engines.js'
 
 const dist = path.join(__dirname, '../../dist/index.js')
 

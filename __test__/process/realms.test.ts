@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import vm from 'node:vm'
 import { describe, expect, it } from 'vitest'
-import { engines } from '../helpers/engines.js'
+import { engines } from '../support/engines.js'
 
 const entry = path.join(__dirname, '../../dist/index.js')
 

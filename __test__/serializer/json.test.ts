@@ -2,7 +2,7 @@ import vm from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Cache } from '../../src/index.js'
-import { engines, thrown } from '../helpers/engines.js'
+import { engines, thrown } from '../support/engines.js'
 
 class User {
   readonly id: number

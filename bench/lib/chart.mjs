@@ -1,5 +1,4 @@
 import { init } from 'echarts'
-import { digits, short } from './table.mjs'
 
 /**
  * @typedef {object} Bar
@@ -228,4 +227,25 @@ function wrapped(line, width) {
     else lines[lines.length - 1] = last === '' ? word : `${last} ${word}`
   }
   return lines
+}
+
+/**
+ * A number with three significant digits, or all the digits before the point if there are more.
+ *
+ * @param {number} value
+ */
+export function digits(value) {
+  if (!Number.isFinite(value)) return '-'
+  const decimals = value === 0 ? 0 : Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))))
+  return value.toFixed(Math.min(decimals, 3))
+}
+
+/**
+ * A round number, in thousands or millions where it is.
+ *
+ * @param {number} value
+ */
+export function short(value) {
+  if (value >= 1e6) return `${value / 1e6} M`
+  return value >= 1e4 ? `${value / 1e3} k` : `${value}`
 }

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import os from 'node:os'
 import path from 'node:path'
 import { isRustCacheAvailable, rustCacheLoadError } from 'sark-cache'
-import { freshPackage } from './fresh.mjs'
-import { openLmdb, temporaryFolder } from './lmdb.mjs'
-import { JsonMap } from './stores.mjs'
+import { atEnd } from './processes.mjs'
 
 /** @typedef {import('./loops.mjs').Store} Store */
 /** @typedef {import('./workload.mjs').Decision} Decision */
@@ -144,8 +145,11 @@ export async function openAll(contestants, keys, values) {
       console.log(`The row of ${name} is skipped: ${/** @type {Error} */ (error).message}`)
       continue
     }
-    if (open.fill !== undefined) open.fill(keys, values)
-    else for (const [at, key] of keys.entries()) open.store.set(key, /** @type {Decision} */ (values[at]))
+    // Values of its own, as a service that parsed an answer would store: objects that several candidates or keys share
+    // are fewer, and stay in the caches of the processor.
+    const own = values.map((value) => JSON.parse(JSON.stringify(value)))
+    if (open.fill !== undefined) open.fill(keys, own)
+    else for (const [at, key] of keys.entries()) open.store.set(key, own[at])
     const last = keys.length - 1
     assert.deepEqual(
       open.store.get(/** @type {string} */ (keys[last])),
@@ -162,4 +166,116 @@ export function requireNativeEngine() {
   if (isRustCacheAvailable()) return
   console.log(`Skipped: ${rustCacheLoadError()?.message}`)
   process.exit(0)
+}
+
+/** A map that holds values as JSON. */
+export class JsonMap {
+  #map
+
+  /** @param {Map<string, string>} map */
+  constructor(map = new Map()) {
+    this.#map = map
+  }
+
+  /** @param {string} key */
+  get(key) {
+    const text = this.#map.get(key)
+    return text === undefined ? undefined : JSON.parse(text)
+  }
+
+  /**
+   * @param {string} key
+   * @param {unknown} value
+   */
+  set(key, value) {
+    this.#map.set(key, JSON.stringify(value))
+    return true
+  }
+
+  /** @param {string} key */
+  delete(key) {
+    return this.#map.delete(key)
+  }
+
+  get size() {
+    return this.#map.size
+  }
+}
+
+/** A map in which a new key takes the place of the oldest one. */
+export class FifoMap extends Map {
+  // A new iterator for each eviction would pass over the places of all keys deleted before.
+  #oldest = this.keys()
+  #max
+
+  /** @param {number} max */
+  constructor(max) {
+    super()
+    this.#max = max
+  }
+
+  /**
+   * @override
+   * @param {string} key
+   * @param {unknown} value
+   */
+  set(key, value) {
+    if (this.size === this.#max && !this.has(key)) this.delete(this.#oldest.next().value)
+    return super.set(key, value)
+  }
+}
+
+/** What has the methods of a cache and keeps nothing: what is left is the text. */
+export class Stringifier {
+  /**
+   * @param {string} _key
+   * @param {unknown} value
+   */
+  set(_key, value) {
+    return JSON.stringify(value).length > 0
+  }
+}
+
+const require = createRequire(import.meta.url)
+
+/**
+ * The JavaScript of this package once more, with the same native engine. Caches of different options in one
+ * process otherwise share V8's type feedback, which no process that uses one kind of them has.
+ *
+ * @returns {typeof import('sark-cache')}
+ */
+export function freshPackage() {
+  const folder = path.dirname(require.resolve('sark-cache')) + path.sep
+  for (const file of Object.keys(require.cache)) {
+    if (file.startsWith(folder)) delete require.cache[file]
+  }
+  return require('sark-cache')
+}
+
+/** A folder for databases, removed when this process ends. */
+export function temporaryFolder() {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'sark-cache-bench-'))
+  atEnd(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/**
+ * A database that does not wait for the disk.
+ *
+ * @param {string} file
+ */
+export async function openLmdb(file) {
+  const { open } = await import('lmdb')
+  return open({ path: file, noSync: true, overlappingSync: false })
+}
+
+/** Whether lmdb can be loaded here; if not, a line says why. */
+export async function hasLmdb() {
+  try {
+    await import('lmdb')
+    return true
+  } catch (error) {
+    console.log(`The rows of lmdb are skipped: ${/** @type {Error} */ (error).message}`)
+    return false
+  }
 }

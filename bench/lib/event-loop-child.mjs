@@ -5,7 +5,7 @@ import { constants, createHistogram, monitorEventLoopDelay, PerformanceObserver 
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import { Cache, CleanupTask } from 'sark-cache'
-import { seeded } from './random.mjs'
+import { seeded } from './compare.mjs'
 
 /**
  * @typedef {object} Task

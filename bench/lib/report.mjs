@@ -1,10 +1,9 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { drawChart } from './chart.mjs'
-import { isQuick } from './quick.mjs'
-import { digits, printTable } from './table.mjs'
-import { root, versionsOf } from './versions.mjs'
+import { root } from '../../scripts/lib.mjs'
+import { digits, drawChart } from './chart.mjs'
+import { isQuick } from './compare.mjs'
 
 /** The figures of a trial are not kept. */
 const folder = path.join(root, isQuick ? 'target/bench' : 'bench/results')
@@ -43,9 +42,24 @@ export const atLeast = (what, measured, least) => ({
 })
 
 /**
+ * A bar up to the median, with a whisker from p25 to p75.
+ *
+ * @param {string} name
+ * @param {import('./compare.mjs').Spread} spread
+ * @param {number} [unit] What one is on the axis.
+ * @returns {import('./chart.mjs').Bar}
+ */
+export const bar = (name, { median, p25, p75 }, unit = 1) => ({
+  name,
+  value: median / unit,
+  low: p25 / unit,
+  high: p75 / unit,
+})
+
+/**
  * What is kept of timings.
  *
- * @param {readonly import('./interleave.mjs').Timing[]} timings
+ * @param {readonly import('./compare.mjs').Timing[]} timings
  */
 export const figuresOf = (timings) =>
   timings.map(({ name, median, p25, p75, ratio }) => ({ name, median, p25, p75, ratio }))
@@ -116,4 +130,74 @@ export function writeReport({
  */
 function rounded(_key, value) {
   return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(4)) : value
+}
+
+/**
+ * Prints a table: the first column aligned to the left, the others to the right.
+ *
+ * @param {string} title
+ * @param {readonly string[]} header
+ * @param {readonly (readonly string[])[]} rows
+ */
+export function printTable(title, header, rows) {
+  const lines = [header, ...rows]
+  const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
+  /** @param {readonly string[]} cells */
+  const format = (cells) =>
+    widths
+      .map((width, column) => {
+        const cell = cells[column] ?? ''
+        return column === 0 ? cell.padEnd(width) : cell.padStart(width)
+      })
+      .join('  ')
+      .trimEnd()
+  console.log(`\n${title}`)
+  console.log(format(header))
+  console.log(widths.map((width) => '-'.repeat(width)).join('  '))
+  for (const row of rows) console.log(format(row))
+}
+
+/**
+ * A row for each candidate: what an operation took in ns, and how many times what the baseline took.
+ *
+ * @param {string} title
+ * @param {string} baseline
+ * @param {readonly import('./compare.mjs').Timing[]} timings
+ */
+export function printTimings(title, baseline, timings) {
+  printTable(
+    title,
+    ['', 'ns/op', 'p25', 'p75', `x ${baseline}`, 'p25', 'p75'],
+    timings.map(({ name, median, p25, p75, ratio }) => [
+      name,
+      ...[median, p25, p75, ratio.median, ratio.p25, ratio.p75].map(digits),
+    ]),
+  )
+}
+
+/**
+ * The folder of an installed package, or of this one.
+ *
+ * @param {string} name
+ */
+export function folderOf(name) {
+  if (name === 'sark-cache') return root
+  const own = path.join(root, 'bench/node_modules', name)
+  return existsSync(own) ? own : path.join(root, 'node_modules', name)
+}
+
+/**
+ * @param {string} folder
+ * @returns {{ name: string, version: string, dependencies?: Record<string, string>,
+ *   optionalDependencies?: Record<string, string> }}
+ */
+export const manifestOf = (folder) => JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'))
+
+/**
+ * The installed versions of packages.
+ *
+ * @param {Iterable<string>} names
+ */
+export function versionsOf(names) {
+  return Object.fromEntries([...new Set(names)].map((name) => [name, manifestOf(folderOf(name)).version]))
 }

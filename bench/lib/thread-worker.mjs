@@ -6,7 +6,7 @@ import path from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import { LRUCache } from 'lru-cache'
 import { Cache } from 'sark-cache'
-import { openLmdb } from './lmdb.mjs'
+import { openLmdb } from './contenders.mjs'
 
 const [TURN, LANE, READY] = [0, 1, 2]
 
@@ -16,7 +16,7 @@ const [TURN, LANE, READY] = [0, 1, 2]
  * @property {'sark' | 'lru' | 'lmdb'} kind
  * @property {object} options Of the cache.
  * @property {number} threads
- * @property {import('./thread-loops.mjs').Mix} mix
+ * @property {import('./loops.mjs').Mix} mix
  */
 
 /**
@@ -24,7 +24,7 @@ const [TURN, LANE, READY] = [0, 1, 2]
  * @property {number} index
  * @property {Int32Array} control Cells by which threads are told what to do: turn, lane, ready.
  * @property {readonly Lane[]} lanes
- * @property {import('./thread-loops.mjs').Traffic} traffic
+ * @property {import('./loops.mjs').Traffic} traffic
  * @property {number} max Entries of all threads together.
  * @property {number} ttl
  * @property {string} folder
@@ -68,8 +68,8 @@ for (const lane of lanes) {
     opened = { store: await open(lane), cursor: { at: 0 } }
     stores.set(of, opened)
   }
-  /** @type {typeof import('./thread-loops.mjs')} */
-  const loops = await import(`./thread-loops.mjs?${encodeURIComponent(lane.name)}`)
+  /** @type {typeof import('./loops.mjs')} */
+  const loops = await import(`./loops.mjs?${encodeURIComponent(lane.name)}`)
   runs.push(loops.mixed(opened.store, traffic, lane.mix, opened.cursor))
 }
 parentPort?.postMessage('open')

@@ -1,4 +1,8 @@
-import { seeded, zipf } from './random.mjs'
+import { existsSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import { root } from '../../scripts/lib.mjs'
+import { seeded, shuffle } from './compare.mjs'
 
 /**
  * What an authorization service answers.
@@ -119,3 +123,94 @@ export function largeValues(bytes, count) {
 
 /** The mean length of a value as JSON, in bytes. */
 export const meanBytes = values.reduce((sum, value) => sum + JSON.stringify(value).length, 0) / VALUES
+
+/**
+ * `length` picks out of the numbers below `count`; the one of rank r is picked with a weight of
+ * 1 / r ** exponent. Ranks are dealt at random, so that neighbours are not equally popular.
+ *
+ * @param {number} count
+ * @param {number} length
+ * @param {number} exponent
+ * @param {() => number} random
+ * @returns {Uint32Array}
+ */
+export function zipf(count, length, exponent, random) {
+  const cumulative = new Float64Array(count)
+  let total = 0
+  for (let rank = 0; rank < count; rank++) {
+    total += 1 / (rank + 1) ** exponent
+    cumulative[rank] = total
+  }
+  const byRank = shuffle([...Array(count).keys()], random)
+  return Uint32Array.from({ length }, () => {
+    const point = random() * total
+    let low = 0
+    let high = count - 1
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (/** @type {number} */ (cumulative[middle]) > point) high = middle
+      else low = middle + 1
+    }
+    return /** @type {number} */ (byRank[low])
+  })
+}
+
+const folder = process.env.SARK_CACHE_TRACES ?? path.join(root, '../shared/traces')
+
+/**
+ * What is known of a trace on a cache of some capacity.
+ *
+ * @typedef {object} Reference
+ * @property {string} trace
+ * @property {number} capacity
+ * @property {number} requests
+ * @property {number} lru Hits of exact LRU.
+ * @property {number} opt Hits of the best that can be, knowing the future.
+ */
+
+/**
+ * @returns {Reference[] | undefined} `undefined`, after a line saying so, where there are no traces.
+ */
+export function readReferences() {
+  const file = path.join(folder, 'reference.csv')
+  if (!existsSync(file)) {
+    console.log(`Skipped: there are no traces at ${folder}; SARK_CACHE_TRACES names their folder.`)
+    return undefined
+  }
+  const [header = '', ...rows] = readFileSync(file, 'utf8').trim().split('\n')
+  const names = header.split(',')
+  return rows.map((row) => {
+    const cells = row.split(',')
+    /** @param {string} name */
+    const cell = (name) => cells[names.indexOf(name)] ?? ''
+    return {
+      trace: cell('trace'),
+      capacity: Number(cell('capacity')),
+      requests: Number(cell('requests')),
+      lru: Number(cell('lru_hits')),
+      opt: Number(cell('opt_hits')),
+    }
+  })
+}
+
+/**
+ * The ids that a trace asks for: LEB128 varints of zigzag-coded differences.
+ *
+ * @param {string} name
+ */
+export function readTrace(name) {
+  const bytes = gunzipSync(readFileSync(path.join(folder, `${name}.trace.gz`)))
+  /** @type {number[]} */
+  const ids = []
+  let [number, scale, id] = [0, 1, 0]
+  for (const byte of bytes) {
+    number += (byte & 0x7f) * scale
+    scale *= 128
+    if (byte >= 0x80) continue
+    id += number % 2 === 0 ? number / 2 : -(number + 1) / 2
+    ids.push(id)
+    number = 0
+    scale = 1
+  }
+  return ids
+}

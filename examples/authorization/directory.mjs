@@ -23,7 +23,11 @@ export function mix(seed) {
 }
 
 export class Directory {
-  /** A byte for each user and group: whether the one is in the other. */
+  /**
+   * A byte for each user and group: whether the one is in the other.
+   *
+   * @type {Uint8Array}
+   */
   #members
 
   /** @param {SharedArrayBuffer} [shared] the memberships of another thread's directory */

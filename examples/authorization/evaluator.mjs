@@ -15,7 +15,7 @@ function checked(answer) {
 /** The policies under the names that their `@id` gives them. */
 const staticPolicies = Object.fromEntries(
   checked(cedar.policySetTextToParts(text)).policies.map((policy) => [
-    /@id\("([^"]+)"\)/.exec(policy)[1],
+    /@id\("([^"]+)"\)/.exec(policy)?.[1],
     policy,
   ]),
 )

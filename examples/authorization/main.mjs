@@ -43,7 +43,7 @@ console.log(
   `${USERS} users, ${GROUPS.length} groups, ${DOCUMENTS} documents; ${pattern.ids.length} requests: ${pattern.name}`,
 )
 console.log(`${threads} worker threads, the ${decisions.engine} engine`)
-if (!isRustCacheAvailable()) console.log(`no native engine: ${rustCacheLoadError().cause}`)
+if (!isRustCacheAvailable()) console.log(`no native engine: ${rustCacheLoadError()?.cause}`)
 
 const workers = Array.from({ length: threads }, (_, number) => {
   const workerData = { ids: pattern.ids, memberships: directory.shared, threads, number, cacheName, progress }

@@ -48,7 +48,7 @@ function zipf({ requests, keys, exponent }) {
     let high = keys - 1
     while (low < high) {
       const middle = (low + high) >>> 1
-      if (cumulative[middle] < point) low = middle + 1
+      if (/** @type {number} */ (cumulative[middle]) < point) low = middle + 1
       else high = middle
     }
     return low

@@ -1,13 +1,14 @@
 /** One thread of the authorization service. */
 
 import { createHistogram } from 'node:perf_hooks'
-import { parentPort, workerData } from 'node:worker_threads'
+import worker from 'node:worker_threads'
 import { PolicyCache } from 'sark-cache'
 import { Directory } from './directory.mjs'
 import { evaluate } from './evaluator.mjs'
 import { question } from './requests.mjs'
 
-const { ids, memberships, threads, number, cacheName, progress } = workerData
+const port = /** @type {import('node:worker_threads').MessagePort} */ (worker.parentPort)
+const { ids, memberships, threads, number, cacheName, progress } = worker.workerData
 const directory = new Directory(memberships)
 const decisions = new PolicyCache({ name: cacheName, max: 50_000, maxSize: 64 * 2 ** 20 })
 
@@ -58,11 +59,11 @@ const commands = {
   invalidate: async ({ what }) => decisions.invalidate(what),
 }
 
-parentPort.on('message', async ({ command, ...options }) => {
+port.on('message', async ({ command, ...options }) => {
   try {
-    parentPort.postMessage({ result: await commands[command](options) })
+    port.postMessage({ result: await commands[command](options) })
   } catch (error) {
-    parentPort.postMessage({ error })
+    port.postMessage({ error })
   }
 })
-parentPort.postMessage({ result: { engine: decisions.engine } })
+port.postMessage({ result: { engine: decisions.engine } })

@@ -12,7 +12,12 @@ const SHUTTLE = { flags: '--cfg shuttle', args: ['--test', 'shuttle'] }
 const LOOM = { flags: '--cfg loom', args: ['--lib', '--', 'versions::', 'entry::'] }
 const tests = (...names) => ({ flags: '', args: names.flatMap((name) => ['--test', name]) })
 
-/** What is put in the place of what, in a file of `crates/core/src`, and the tests that must notice. */
+/**
+ * What is put in the place of what, in a file of `crates/core/src`, and the tests that must notice.
+ *
+ * @type {{ name: string, file: string, from: RegExp, to: string, also?: [RegExp, string][],
+ *   noticed: { flags: string, args: string[] } }[]}
+ */
 const defects = [
   {
     name: 'a bound is looked at and then passed by two threads',
@@ -213,7 +218,8 @@ function passes({ flags, args }) {
       },
     },
   )
-  if (error !== undefined && error.code !== 'ETIMEDOUT') throw error
+  const code = /** @type {NodeJS.ErrnoException | undefined} */ (error)?.code
+  if (error !== undefined && code !== 'ETIMEDOUT') throw error
   const output = `${stdout}${stderr}`
   // A defect that does not compile would be noticed by nothing.
   if (/^error(\[E\d+\])?: (?!test failed)/m.test(output) && !/^test result:/m.test(output)) {
@@ -248,7 +254,7 @@ export function knownDefects() {
     const place = path.join(copy, source(file))
     const sound = readFileSync(place, 'utf8')
     let text = sound
-    for (const [pattern, replacement] of [[from, to], ...also]) {
+    for (const [pattern, replacement] of /** @type {[RegExp, string][]} */ ([[from, to], ...also])) {
       if (!pattern.test(text))
         throw new Error(`${name}: the code in ${file} is no longer what the defect replaces`)
       text = text.replace(pattern, () => replacement)

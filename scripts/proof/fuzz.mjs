@@ -21,4 +21,5 @@ export function fuzz({ ask, hasNightly }, seconds) {
     ]
     run('cargo', args, { cwd: path.join(root, 'crates/core') })
   }
+  return undefined
 }

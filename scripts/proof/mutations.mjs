@@ -12,11 +12,12 @@ export function mutations({ ask }, seconds) {
     timeout: seconds * 1_000,
     killSignal: 'SIGINT',
   })
-  const isTimeUp = error?.code === 'ETIMEDOUT'
+  const isTimeUp = /** @type {NodeJS.ErrnoException | undefined} */ (error)?.code === 'ETIMEDOUT'
   if (error !== undefined && !isTimeUp) throw error
   if (isTimeUp) console.log('time is up; what was found so far is in target/mutants.out/missed.txt')
   else if (status !== 0) {
     console.error(`failed (${signal ?? status}): cargo ${args.join(' ')}`)
     process.exit(status ?? 1)
   }
+  return undefined
 }

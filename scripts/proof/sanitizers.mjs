@@ -14,6 +14,7 @@ function test({ hasNightly, host, sysroot }, sanitizer, flags, tests, env) {
   run('cargo', ['+nightly', 'test', '--package=sark-cache-core', '--locked', ...std, ...tests], {
     env: { ...process.env, RUSTFLAGS: [`-Zsanitizer=${sanitizer}`, ...flags].join(' '), ...env },
   })
+  return undefined
 }
 
 /** Data races between the threads of those tests that have more than one. */

@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { root } from '../lib.mjs'
+import { glibcVersion, root } from '../lib.mjs'
 
 const RUNS = 15
 
@@ -47,19 +47,22 @@ try {
 
   cpSync(path.join(root, '__test__/release/programs/first-hit.mjs'), path.join(project, 'first-hit.mjs'))
   const tools = path.join(root, 'tools/node_modules')
+  /** @type {[name: string, command: string, ...flags: string[]][]} */
   const runtimes = [
     [`this Node.js (${process.version})`, process.execPath],
-    ...[20, 22, 24, 26].map((version) => [
-      `Node.js ${version}`,
-      path.join(tools, `node${version}-linux-x64/bin/node`),
-    ]),
+    ...[20, 22, 24, 26].map(
+      (version) =>
+        /** @type {[string, string]} */ ([
+          `Node.js ${version}`,
+          path.join(tools, `node${version}-linux-x64/bin/node`),
+        ]),
+    ),
     ['Bun', path.join(tools, '@oven/bun-linux-x64/bin/bun')],
     ['Deno', path.join(tools, '@deno/linux-x64-glibc/deno'), 'run', '--allow-all', '--quiet'],
   ]
   // npm brings the runtimes of `tools/` to Alpine, too, where none of them starts.
-  const { glibcVersionRuntime } = process.report.getReport().header
   const here = runtimes.filter(
-    ([, command]) => command === process.execPath || (glibcVersionRuntime && existsSync(command)),
+    ([, command]) => command === process.execPath || (glibcVersion() && existsSync(command)),
   )
   for (const [name, command, ...flags] of here) {
     const times = Array.from({ length: RUNS }, () =>

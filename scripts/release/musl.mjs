@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { npmCommand, root, run } from '../lib.mjs'
 
-const [node, loader, libraries] = process.argv.slice(2)
+const [node = '', loader = '', libraries = ''] = process.argv.slice(2)
 const folder = mkdtempSync(path.join(tmpdir(), 'sark-cache-musl-'))
 try {
   const stage = path.join(folder, 'stage')
@@ -29,7 +29,7 @@ try {
   cpSync(node, path.join(place, 'bin/node'))
   cpSync(loader, path.join(place, 'lib/ld-musl-x86_64.so.1'), { dereference: true })
   symlinkSync('ld-musl-x86_64.so.1', path.join(place, 'lib/libc.musl-x86_64.so.1'))
-  for (const name of libraries ? readdirSync(libraries) : []) {
+  for (const name of libraries === '' ? [] : readdirSync(libraries)) {
     cpSync(path.join(libraries, name), path.join(place, 'lib', name))
   }
   cpSync(path.join(root, '__test__/release/programs'), project, { recursive: true })

@@ -38,8 +38,12 @@ const tarballs = {}
 for (const [source, from] of Object.entries(sources)) {
   const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', to, from]
   const [command, ...before] = npmCommand()
-  const options = { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }
-  const [{ filename }] = JSON.parse(execFileSync(command, [...before, ...args], options))
+  const packed = execFileSync(command, [...before, ...args], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  const [{ filename }] = JSON.parse(packed)
   tarballs[source] = path.join(to, filename)
 }
 console.log(JSON.stringify(tarballs, null, 2))

@@ -34,7 +34,7 @@ const { values, positionals } = parseArgs({
     placeholders: { type: 'boolean' },
   },
 })
-const [file, id, target] = positionals
+const [file, id = '', target] = positionals
 const workflow = parse(readFileSync(path.join(root, '.github/workflows', `${file}.yml`), 'utf8'))
 const job = workflow.jobs[id]
 if (job === undefined) throw new Error(`${file}.yml has no job ${id}`)

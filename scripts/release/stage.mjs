@@ -33,7 +33,9 @@ function repository() {
 
 /** The binaries in a folder and the folders in it, by name. */
 function binariesIn(folder) {
-  const files = readdirSync(folder, { recursive: true }).filter((name) => name.endsWith('.node'))
+  const files = readdirSync(folder, { encoding: 'utf8', recursive: true }).filter((name) =>
+    name.endsWith('.node'),
+  )
   return new Map(files.map((name) => [path.basename(name), path.join(folder, name)]))
 }
 

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { root } from '../lib.mjs'
+import { glibcVersion, root } from '../lib.mjs'
 
 export const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
 
@@ -54,7 +54,6 @@ export const platforms = manifest.napi.targets.map(platform)
  * @returns {Platform | undefined}
  */
 export function hostPlatform() {
-  const { glibcVersionRuntime } = process.report.getReport().header
-  const libc = process.platform !== 'linux' ? undefined : glibcVersionRuntime ? 'glibc' : 'musl'
+  const libc = process.platform !== 'linux' ? undefined : glibcVersion() ? 'glibc' : 'musl'
   return platforms.find((one) => one.os === process.platform && one.cpu === process.arch && one.libc === libc)
 }

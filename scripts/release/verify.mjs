@@ -38,7 +38,13 @@ export function binaryFaults(bytes, platform, floor = GLIBC_FLOOR) {
   return faults
 }
 
-/** What is wrong with a staged platform package. */
+/**
+ * What is wrong with a staged platform package.
+ *
+ * @param {string} folder
+ * @param {import('./targets.mjs').Platform} platform
+ * @param {{ floor?: string | undefined, placeholders?: boolean | undefined }} options
+ */
 function packageFaults(folder, platform, { floor, placeholders }) {
   const file = path.join(folder, platform.binary)
   if (!existsSync(file)) return ['has no binary']
@@ -67,7 +73,7 @@ function rootFaults(stage) {
   for (const place of files) {
     if (!existsSync(path.join(stage, place))) faults.push(`lacks ${place}`)
   }
-  const built = readdirSync(path.join(stage, 'dist'), { recursive: true })
+  const built = readdirSync(path.join(stage, 'dist'), { encoding: 'utf8', recursive: true })
   const unmapped = built.filter((name) => name.endsWith('.js') && !built.includes(`${name}.map`))
   if (unmapped.length > 0) faults.push(`has no source map of ${unmapped}`)
   return faults
@@ -77,7 +83,12 @@ function read(file) {
   return JSON.parse(readFileSync(file, 'utf8'))
 }
 
-/** Everything that is wrong with a staged release, a line each. */
+/**
+ * Everything that is wrong with a staged release, a line each.
+ *
+ * @param {string} stage
+ * @param {{ floor?: string | undefined, placeholders?: boolean | undefined }} options
+ */
 export function faultsOf(stage, options = {}) {
   const lines = rootFaults(stage).map((fault) => `${manifest.name} ${fault}`)
   for (const platform of platforms) {

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { suggestion } from '../src/common/options.js'
-import { Cache, CleanupTask, PolicyCache, RustCache } from '../src/index.js'
-import { engines, thrown, withoutRust } from './helpers/engines.js'
+import { suggestion } from '../../src/common/options.js'
+import { Cache, CleanupTask, PolicyCache, RustCache } from '../../src/index.js'
+import { engines, thrown, withoutRust } from '../support/engines.js'
 
 const asked = { user: 'u', action: 'a', resource: 'r' }
 const allow = { allowed: true }

@@ -1,22 +1,22 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { describe, expect, it } from 'vitest'
-import { Cache, CleanupTask, PolicyCache, RustCache } from '../src/index.js'
-import { engines, sleep, thrown, withoutRust } from './helpers/engines.js'
+import { Cache, CleanupTask, PolicyCache } from '../../src/index.js'
+import { engines, sleep, thrown } from '../support/engines.js'
 
-async function filled(engine: 'rust' | 'js', entries: number): Promise<Cache<number>> {
-  const cache = new Cache<number>({ engine, max: entries + 1 })
+/** A cache of `entries` that have expired, and one that has not. */
+function filled(engine: 'rust' | 'js', entries: number): Cache<number> {
+  let now = 0
+  const cache = new Cache<number>({ engine, max: entries + 1, clock: { now: () => now } })
   cache.set('lasting', 1)
-  // Writes remove what has expired, so nothing may expire before the last one.
-  const expiresAt = Date.now() + 20 + entries / 100
-  for (let number = 0; number < entries; number++) cache.set(`k${number}`, number, { expiresAt })
-  await sleep(expiresAt - Date.now() + 10)
+  for (let number = 0; number < entries; number++) cache.set(`k${number}`, number, 5)
+  now = 1_000
   expect(cache.size).toBe(entries + 1)
   return cache
 }
 
 describe.each(engines)('CleanupTask on the %s engine', (engine) => {
   it('removes what expired, by itself', async () => {
-    using cache = await filled(engine, 100)
+    using cache = filled(engine, 100)
     using task = new CleanupTask(cache, { interval: 10 })
     task.start()
     task.start()
@@ -32,7 +32,7 @@ describe.each(engines)('CleanupTask on the %s engine', (engine) => {
   })
 
   it('works in slices between which the event loop turns', async () => {
-    using cache = await filled(engine, 60_000)
+    using cache = filled(engine, 60_000)
     const task = new CleanupTask(cache, { sliceMs: 0 })
     let turns = 0
     const spin = setInterval(() => turns++, 0)
@@ -49,7 +49,7 @@ describe.each(engines)('CleanupTask on the %s engine', (engine) => {
   })
 
   it('stops after the slice in hand', async () => {
-    using cache = await filled(engine, 60_000)
+    using cache = filled(engine, 60_000)
     const task = new CleanupTask(cache, { sliceMs: 0 })
     const run = task.trigger()
     await task.stop()
@@ -71,7 +71,7 @@ describe.each(engines)('CleanupTask on the %s engine', (engine) => {
   })
 
   it('counts a failure, tells of it, and goes on', async () => {
-    const cache = await filled(engine, 1)
+    const cache = filled(engine, 1)
     const task = new CleanupTask(cache, { interval: 5 })
     const told: unknown[] = []
     const listen = (message: unknown) => told.push(message)
@@ -125,44 +125,5 @@ describe('CleanupTask', () => {
     expect(thrown(() => new CleanupTask(cache, { sliceMs: Number.NaN }))).toMatchObject({
       code: 'ERR_OUT_OF_RANGE',
     })
-  })
-})
-
-describe.skipIf(withoutRust)('RustCache', () => {
-  it('takes strings and gives strings', async () => {
-    using cache = new RustCache({ max: 2 })
-    expect(cache.set('a', '1')).toBe(true)
-    expect(cache.set('b', '漢', 60_000)).toBe(true)
-    expect(cache.get('b')).toBe('漢')
-    expect(cache.get('x')).toBeUndefined()
-    expect(cache.set('c', '3', 5)).toBe(true)
-    expect(cache.size()).toBe(2)
-    await sleep(15)
-    expect(cache.cleanupExpired()).toBe(1)
-    expect(cache.delete('b')).toBe(true)
-    expect(cache.delete('b')).toBe(false)
-    cache.set('d', '', 1)
-    await sleep(10)
-    expect(await new CleanupTask(cache).trigger()).toBe(1)
-    cache.set('e', '')
-    cache.clear()
-    expect(cache.size()).toBe(0)
-    expect(cache.set('e', '', 0)).toBe(false)
-  })
-
-  it('refuses what is no string', () => {
-    using cache = new RustCache()
-    expect(thrown(() => cache.set('k', 5 as never))).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' })
-    expect(thrown(() => cache.get(5 as never))).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' })
-    expect(thrown(() => cache.set('k', 'v', -1))).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
-    expect(thrown(() => new RustCache({ max: 0 }))).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
-    expect(thrown(() => new RustCache({ ttl: 0 }))).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
-    expect(thrown(() => new RustCache({ ttl: Number.NaN }))).toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
-  })
-
-  it('shares its name with its own kind alone', () => {
-    using cache = new RustCache({ name: 'raw', maxSize: 10_000, ttl: 1_000 })
-    cache.set('k', 'no JSON')
-    expect(thrown(() => new Cache({ name: 'raw' }))).toMatchObject({ code: 'ERR_CACHE_OPTIONS_CONFLICT' })
   })
 })

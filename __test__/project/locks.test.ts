@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 
-const root = path.join(__dirname, '..')
+const root = path.join(__dirname, '../..')
 
 interface Locked {
   version: string
@@ -26,7 +26,7 @@ function finds(packages: Record<string, Locked>, place: string, name: string): b
 
 // npm keeps only what it installs when a lock is written beside a `node_modules`, and `npm ci` then refuses it
 // on every other platform.
-describe.each(['.', 'tools'])('the lock of %s', (folder) => {
+describe.each(['.', 'tools', 'bench'])('the lock of %s', (folder) => {
   const packages = lockOf(folder)
 
   it('holds every package that another asks for, whatever platform it is for', () => {

@@ -5,8 +5,12 @@ import { promisify } from 'node:util'
 import { afterAll, describe, expect, it } from 'vitest'
 
 const run = promisify(execFile)
-const root = path.join(__dirname, '..')
-const pages = ['README.md', ...readdirSync(path.join(root, 'docs')).map((page) => `docs/${page}`)]
+const root = path.join(__dirname, '../..')
+const pages = ['.', 'docs'].flatMap((folder) =>
+  readdirSync(path.join(root, folder))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => path.posix.join(folder, name)),
+)
 const written: string[] = []
 
 /** Puts a program where it can import the package by its name. */

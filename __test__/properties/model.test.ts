@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Cache } from '../src/index.js'
-import { engines } from './helpers/engines.js'
+import { Cache } from '../../src/index.js'
+import { engines } from '../support/engines.js'
 
 type Op =
   | { op: 'get' | 'peek' | 'has' | 'delete' | 'take'; key: string }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { Cache } from '../src/index.js'
-import { engines } from './helpers/engines.js'
+import { Cache } from '../../src/index.js'
+import { engines } from '../support/engines.js'
 
 const COUNT = 100_000
 

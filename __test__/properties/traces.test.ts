@@ -2,10 +2,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { Cache } from '../src/index.js'
-import { engines } from './helpers/engines.js'
+import { Cache } from '../../src/index.js'
+import { engines } from '../support/engines.js'
 
-const folder = process.env.SARK_CACHE_TRACES ?? path.join(__dirname, '../../shared/traces')
+const folder = process.env.SARK_CACHE_TRACES ?? path.join(__dirname, '../../../shared/traces')
 const present = existsSync(`${folder}/reference.csv`)
 if (!present) process.stderr.write(`skipped: there are no traces at ${folder}\n`)
 

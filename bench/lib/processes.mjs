@@ -1,11 +1,29 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Redis } from 'ioredis'
-import { atEnd } from './at-end.mjs'
+import { root } from '../../scripts/lib.mjs'
+
+/**
+ * Calls `action` when this process ends, even if a signal ends it.
+ *
+ * @param {() => void} action
+ * @returns {() => void} Takes it back.
+ */
+export function atEnd(action) {
+  process.once('exit', action)
+  // A signal that is not handled would end this process without an `exit` event.
+  const interrupt = () => process.exit(130)
+  process.once('SIGINT', interrupt)
+  process.once('SIGTERM', interrupt)
+  return () => {
+    process.off('exit', action)
+    process.off('SIGINT', interrupt)
+    process.off('SIGTERM', interrupt)
+  }
+}
 
 /** Ms within which the server must answer, and within which it must have ended. */
 const PATIENCE = 10_000
@@ -14,7 +32,7 @@ const PATIENCE = 10_000
  * A server of its own, listening on a unix socket alone, and a client of it.
  *
  * @typedef {object} RedisServer
- * @property {Redis} client
+ * @property {InstanceType<(typeof import('ioredis'))['Redis']>} client
  * @property {string} version
  * @property {string} socket
  * @property {() => Promise<void>} stop
@@ -57,6 +75,8 @@ export async function startRedis() {
     })
   }
 
+  // Only where there is a server: other benchmarks take their processes from here, too.
+  const { Redis } = await import('ioredis')
   const client = new Redis({ path: socket, retryStrategy: () => 20, maxRetriesPerRequest: null })
   // The socket is not there at once; what is wrong for longer runs into the time limit below.
   client.on('error', () => {})
@@ -85,4 +105,30 @@ export async function startRedis() {
     await stop()
     throw error
   }
+}
+
+const command = path.join(root, 'tools/node_modules/node24-linux-x64/bin/node')
+const isAgain = process.env.SARK_BENCH_AGAIN === '1'
+
+/** The name under which a benchmark that is run again keeps its figures. */
+export const nameHere = (/** @type {string} */ name) => (isAgain ? `${name}-node24` : name)
+
+/**
+ * Runs a benchmark again on the Node.js 24 that `node scripts/tools.mjs` installs, unless this is one.
+ *
+ * @param {string} file
+ */
+export async function runOnNode24(file) {
+  if (isAgain || process.versions.node.startsWith('24.')) return
+  if (!existsSync(command)) {
+    console.log('\nNot run on Node.js 24: it is not in tools/ (node scripts/tools.mjs installs it).')
+    return
+  }
+  console.log('\n--- again, on Node.js 24 ---')
+  const env = { ...process.env, SARK_BENCH_AGAIN: '1' }
+  const child = spawn(command, [file], { stdio: 'inherit', env })
+  const forget = atEnd(() => child.kill())
+  const [code] = await once(child, 'exit')
+  forget()
+  if (code !== 0) process.exitCode = 1
 }

@@ -2,11 +2,11 @@ import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { notesOf } from '../scripts/release/notes.mjs'
-import { manifest, platforms } from '../scripts/release/targets.mjs'
-import { GLIBC_FLOOR } from '../scripts/release/verify.mjs'
+import { notesOf } from '../../scripts/release/notes.mjs'
+import { manifest, platforms } from '../../scripts/release/targets.mjs'
+import { GLIBC_FLOOR } from '../../scripts/release/verify.mjs'
 
-const folder = path.join(__dirname, '../.github/workflows')
+const folder = path.join(__dirname, '../../.github/workflows')
 const sources = new Map(
   readdirSync(folder).map((name) => [name, readFileSync(path.join(folder, name), 'utf8')]),
 )
@@ -183,19 +183,19 @@ describe('a workflow', () => {
   })
 
   it('announces a version with its section of the changelog', () => {
-    const changelog = readFileSync(path.join(__dirname, '../CHANGELOG.md'), 'utf8')
+    const changelog = readFileSync(path.join(__dirname, '../../CHANGELOG.md'), 'utf8')
     expect(notesOf(changelog, manifest.version)).toMatch(/\w/)
     expect(notesOf('# C\n\n## 2.0.0\n\ntwo\n\n## 1.0.0\n\none\n', '2.0.0')).toBe('two')
     expect(notesOf('## 2.0.0-1\n\ntwo\n', '2.0.0')).toBeUndefined()
   })
 
   it('runs no script that is not there', () => {
-    const { scripts } = JSON.parse(readFileSync(path.join(__dirname, '../package.json'), 'utf8'))
+    const { scripts } = JSON.parse(readFileSync(path.join(__dirname, '../../package.json'), 'utf8'))
     const commands = steps.flatMap(({ run }) => run ?? []).join('\n')
     const named = [...commands.matchAll(/npm run ([\w:]+)/g)].map((match) => match[1] as string)
     expect(named.filter((name) => scripts[name] === undefined)).toEqual([])
     expect(named.length).toBeGreaterThan(5)
     const files = [...commands.matchAll(/node (scripts\/[\w/.-]+)/g)].map((match) => match[1] as string)
-    for (const file of files) expect(readFileSync(path.join(__dirname, '..', file), 'utf8')).not.toBe('')
+    for (const file of files) expect(readFileSync(path.join(__dirname, '../..', file), 'utf8')).not.toBe('')
   })
 })

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { FallbackEngine } from '../../src/engine/fallback/engine.js'
 import { NativeEngine } from '../../src/engine/native/engine.js'
 import { Cache } from '../../src/index.js'
-import { engines } from '../helpers/engines.js'
+import { engines } from '../support/engines.js'
 
 type Step = { key: 0 | 1; op: 'getOrSet' | 'get' | 'set' | 'delete' | 'invalidateTag' | 'clear' | 'expire' }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { freezeDeep } from '../src/common/freeze.js'
+import { freezeDeep } from '../../src/common/freeze.js'
 
 function isFrozenDeep(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return true
