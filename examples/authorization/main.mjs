@@ -96,8 +96,8 @@ async function run(way) {
     allowed: sum((result) => result.allowed),
     perSecond: served / Math.max(...results.map((result) => result.seconds)),
     latency,
-    evaluations: way === 'uncached' ? served : sum((result) => result.metrics.evaluations),
-    hits: sum((result) => result.metrics.hits),
+    evaluations: sum((result) => result.evaluations),
+    hits: sum((result) => result.hits),
   }
 }
 

@@ -15,9 +15,18 @@ const decisions = new PolicyCache({ name: cacheName, max: 50_000, maxSize: 64 * 
 /** Requests answered between two turns of the event loop. */
 const BATCH = 64
 
+/** Evaluations by this thread: the metrics of the cache are those of all threads. */
+let evaluations = 0
+
+function evaluated(asked) {
+  evaluations++
+  return evaluate(directory, asked)
+}
+
+/** Ways to an answer; `status` is told where it came from. */
 const ways = {
-  uncached: async (asked) => evaluate(directory, asked),
-  cached: (asked) => decisions.decide(asked.query, { evaluate: () => evaluate(directory, asked) }),
+  uncached: async (asked, _status) => evaluated(asked),
+  cached: (asked, status) => decisions.decide(asked.query, { evaluate: () => evaluated(asked), status }),
 }
 
 /** Answers this thread's share of the requests, for at most `ms`. */
@@ -25,15 +34,20 @@ async function serve({ way, ms }) {
   const answer = ways[way]
   const latency = createHistogram()
   const start = performance.now()
+  const before = evaluations
   let served = 0
   let allowed = 0
+  let hits = 0
   for (let at = number; at < ids.length; at += threads) {
     const asked = question(ids[at])
     const begun = process.hrtime.bigint()
-    const decision = await answer(asked)
+    /** @type {import('sark-cache').LoadStatus} */
+    const status = {}
+    const decision = await answer(asked, status)
     latency.record(process.hrtime.bigint() - begun)
     served++
     if (decision.allowed) allowed++
+    if (status.source === 'hit') hits++
     if (served % BATCH === 0) {
       Atomics.add(progress, 0, BATCH)
       if (performance.now() - start > ms) break
@@ -43,18 +57,20 @@ async function serve({ way, ms }) {
   return {
     served,
     allowed,
+    hits,
+    evaluations: evaluations - before,
     seconds: (performance.now() - start) / 1e3,
     latency,
-    metrics: decisions.getMetrics(),
   }
 }
 
 const commands = {
   serve,
   ask: async ({ id }) => {
-    const { hits } = decisions.getMetrics()
-    const decision = await ways.cached(question(id))
-    return { allowed: decision.allowed, cached: decisions.getMetrics().hits > hits }
+    /** @type {import('sark-cache').LoadStatus} */
+    const status = {}
+    const { allowed } = await ways.cached(question(id), status)
+    return { allowed, cached: status.source === 'hit' }
   },
   invalidate: async ({ what }) => decisions.invalidate(what),
 }
