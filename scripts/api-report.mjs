@@ -6,13 +6,13 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { Extractor, ExtractorConfig } from '@microsoft/api-extractor'
+import { Extractor, ExtractorConfig, ExtractorLogLevel } from '@microsoft/api-extractor'
 import { root } from './lib.mjs'
 
 const isCheck = process.argv.includes('--check')
 const folder = mkdtempSync(path.join(tmpdir(), 'sark-cache-api-'))
 const { compilerOptions } = JSON.parse(readFileSync(path.join(root, 'tsconfig.json'), 'utf8'))
-const quiet = { default: { logLevel: 'none' } }
+const quiet = { default: { logLevel: ExtractorLogLevel.None } }
 const config = ExtractorConfig.prepare({
   configObjectFullPath: undefined,
   packageJsonFullPath: path.join(root, 'package.json'),
