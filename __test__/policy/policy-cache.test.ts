@@ -433,8 +433,12 @@ describe.each(engines)('PolicyCache on the %s engine', (engine) => {
     await decisions.get(query('x'))
     const metrics = decisions.getMetrics()
     expect(metrics).toMatchObject({ hits: 1, misses: 1, hitRate: 0.5, sets: 2, stale: 0, refreshes: 0 })
-    for (const latency of [metrics.getLatency, metrics.setLatency]) {
-      expect(latency.samples).toBe(2)
+    // Of 64 reads one is timed, beginning with the first.
+    for (const [latency, samples] of [
+      [metrics.getLatency, 1],
+      [metrics.setLatency, 2],
+    ] as const) {
+      expect(latency.samples).toBe(samples)
       expect(latency.p50).toBeGreaterThan(0)
       expect(latency.p99).toBeGreaterThanOrEqual(latency.p50)
       expect(latency.max).toBeLessThan(1_000)

@@ -71,9 +71,13 @@ export function reading<R>(what: string, read: () => R): R {
   try {
     return read()
   } catch (error) {
-    if (isCoded(error)) throw error
-    throw wrongType(`${what} cannot be read`, error)
+    throw unreadable(what, error)
   }
+}
+
+/** The error to throw where an object of the caller's was read: our own as it is, any other as its cause. */
+export function unreadable(what: string, error: unknown): unknown {
+  return isCoded(error) ? error : wrongType(`${what} cannot be read`, error)
 }
 
 /** The longest text that a message repeats. */

@@ -50,9 +50,13 @@ function write(value: unknown, path: Path): string {
   }
 }
 
+/** Text that JSON writes as it is. */
+const PLAIN = /^[ !#-[\]-~]*$/
+
 const LONE_SURROGATE = /\p{Surrogate}/u
 
 function text(value: string, path: Path): string {
+  if (PLAIN.test(value)) return `"${value}"`
   if (LONE_SURROGATE.test(value)) {
     throw wrongType(`${shown(path)} holds a lone surrogate, which is no character`)
   }
@@ -77,6 +81,13 @@ function list(value: readonly unknown[], path: Path): string {
   return `${out}]`
 }
 
+function isSorted(keys: readonly string[]): boolean {
+  for (let at = 1; at < keys.length; at++) {
+    if ((keys[at - 1] as string) > (keys[at] as string)) return false
+  }
+  return true
+}
+
 function record(value: object, path: Path): string {
   if (!isPlainObject(value)) {
     throw wrongType(
@@ -85,8 +96,10 @@ function record(value: object, path: Path): string {
   }
   if (Object.getOwnPropertySymbols(value).length > 0) throw wrongType(`${shown(path)} has a symbol as a key`)
   let out = ''
+  const keys = Object.keys(value)
   // The default order of sort is by UTF-16 units, as the RFC asks.
-  for (const key of Object.keys(value).sort()) {
+  if (!isSorted(keys)) keys.sort()
+  for (const key of keys) {
     const member = (value as Record<string, unknown>)[key]
     if (member === undefined) continue
     out += `${out === '' ? '' : ','}${text(key, path)}:${inner(member, path, key)}`

@@ -31,7 +31,7 @@ export interface PolicyMetrics {
   fenced: number
   /** Calls of `invalidate` and `invalidateTag`. */
   invalidations: number
-  /** How long `get` and the cached answers of `decide` took. */
+  /** How long `get` and the cached answers of `decide` took: the first of them, and then one of 64. */
   getLatency: Latency
   /** How long `set` took. */
   setLatency: Latency
@@ -51,6 +51,15 @@ const COUNTERS = [
   'invalidations',
 ] as const
 
+/** Where each of them is counted. */
+const PLACES = Object.fromEntries(COUNTERS.map((counter, at) => [counter, at])) as Record<
+  (typeof COUNTERS)[number],
+  number
+>
+
+/** Of so many reads one is timed: to look at the clock twice takes longer than many a read. */
+const SAMPLED = 64
+
 const TIMERS = ['get', 'set', 'evaluation'] as const
 
 /** How many numbers the metrics of a policy cache take. */
@@ -64,23 +73,35 @@ export class MetricsRecorder {
   readonly #shared: SharedCounters
   readonly #own = new Float64Array(METRICS_SIZE)
   #timer: NodeJS.Timeout | undefined
+  #reads = 0
 
   constructor(shared: SharedCounters) {
     this.#shared = shared
   }
 
-  count(counter: (typeof COUNTERS)[number], times = 1): void {
-    this.#add(COUNTERS.indexOf(counter), times)
+  count(counter: (typeof COUNTERS)[number]): void {
+    this.#add(PLACES[counter])
+  }
+
+  /** When a read begins, if it is one of those that are timed; else `undefined`. */
+  startRead(): number | undefined {
+    return this.#reads++ % SAMPLED === 0 ? performance.now() : undefined
+  }
+
+  /** Counts a read, and what it took if its start is known. */
+  countRead(isHit: boolean, startMs: number | undefined): void {
+    this.#add(isHit ? PLACES.hits : PLACES.misses)
+    if (startMs !== undefined) this.record('get', startMs)
   }
 
   record(timer: (typeof TIMERS)[number], startMs: number): void {
     const bucket = bucketOf(performance.now() - startMs)
-    this.#add(COUNTERS.length + TIMERS.indexOf(timer) * BUCKETS + bucket, 1)
+    this.#add(COUNTERS.length + TIMERS.indexOf(timer) * BUCKETS + bucket)
   }
 
-  #add(place: number, times: number): void {
-    ;(this.#own[place] as number) += times
-    this.#timer ??= startTimer(FLUSH_AFTER, () => this.flushIfOpen())
+  #add(place: number): void {
+    ;(this.#own[place] as number)++
+    if (this.#timer === undefined) this.#timer = startTimer(FLUSH_AFTER, () => this.flushIfOpen())
   }
 
   /** Adds what was counted here to what all see. */

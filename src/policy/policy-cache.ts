@@ -30,6 +30,9 @@ import { type PolicyQuery, readQuery } from './query.js'
 import { type Prepared, prepare } from './storing.js'
 import { DecisionTtl } from './ttl.js'
 
+/** Those of a call that has none. */
+const NO_OPTIONS: DecideOptions<never> = {}
+
 /**
  * A cache of authorization decisions.
  *
@@ -75,10 +78,9 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
 
   /** The decision for `query`, frozen, or `undefined`. */
   async get(query: PolicyQuery): Promise<D | undefined> {
-    const start = performance.now()
+    const start = this.#metrics.startRead()
     const decision = this[internals].get(this.#key(query))
-    this.#metrics.count(decision === undefined ? 'misses' : 'hits')
-    this.#metrics.record('get', start)
+    this.#metrics.countRead(decision !== undefined, start)
     return decision
   }
 
@@ -168,7 +170,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
    */
   decide(query: PolicyQuery, options?: DecideOptions<D>): Promise<D> {
     try {
-      const decision = this.#decide(query, options === undefined ? {} : parseDecide(options))
+      const decision = this.#decide(query, options === undefined ? NO_OPTIONS : parseDecide(options))
       return decision instanceof Promise ? decision : Promise.resolve(decision)
     } catch (error) {
       return Promise.reject(error)
@@ -176,32 +178,32 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
   }
 
   #decide(query: PolicyQuery, options: DecideOptions<D>): D | Promise<D> {
-    const start = performance.now()
+    const metrics = this.#metrics
+    const start = metrics.startRead()
     const { evaluate = this.#evaluate, freshness, minRevision, signal, status } = options
     const asked = readQuery(query)
     if (evaluate === undefined)
       throw wrongType('evaluate must be a function, in the options of the cache or here')
     signal?.throwIfAborted()
-    const { loader } = this[internals]
+    const core = this[internals]
     const key = keyOf(this.#revision, asked)
-    const request = () => requestOf(this.#evaluations, key, asked, evaluate, options)
-    let cached = freshness === 'bypass' ? undefined : this[internals].get(key)
-    if (
-      cached !== undefined &&
-      this.#evaluations.settings.refreshAhead > 0 &&
-      isRecent(cached, minRevision)
-    ) {
-      if (loader.refreshIfDue(request())) cached = this[internals].peek(key)
+    let cached = freshness === 'bypass' ? undefined : core.get(key)
+    let isHit = cached !== undefined && isRecent(cached, minRevision)
+    if (isHit && this.#evaluations.settings.refreshAhead > 0) {
+      const request = requestOf(this.#evaluations, key, asked, evaluate, options)
+      if (core.loader.refreshIfDue(request)) {
+        cached = core.peek(key)
+        isHit = cached !== undefined && isRecent(cached, minRevision)
+      }
     }
-    const isHit = cached !== undefined && isRecent(cached, minRevision)
-    this.#metrics.count(isHit ? 'hits' : 'misses')
-    this.#metrics.record('get', start)
+    metrics.countRead(isHit, start)
     if (isHit) {
       tell(status, 'hit')
       return cached as D
     }
+    const request = requestOf(this.#evaluations, key, asked, evaluate, options)
     const isFresh = freshness === 'bypass' || cached !== undefined
-    return isFresh ? loader.loadFresh(request()) : loader.load(request())
+    return isFresh ? core.loader.loadFresh(request) : core.loader.load(request)
   }
 
   /**

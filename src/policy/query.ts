@@ -1,4 +1,4 @@
-import { describe, reading, wrongType } from '../common/errors.js'
+import { describe, unreadable, wrongType } from '../common/errors.js'
 import { freezeDeep } from '../common/freeze.js'
 import { suggestion } from '../common/options.js'
 import { checkText } from '../common/validate.js'
@@ -70,7 +70,7 @@ export function checkFields(
  * @throws `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` for what is none, or has a field that would be passed over.
  */
 export function readQuery(query: PolicyQuery): AskedQuery {
-  return reading('the query', () => {
+  try {
     checkFields(query, KNOWN, 'the query')
     const { user, action, resource, tenant, context, sensitivity } = query
     checkText(user, 'user')
@@ -86,7 +86,9 @@ export function readQuery(query: PolicyQuery): AskedQuery {
       context: context === undefined ? undefined : canonicalize(context),
       sensitivity,
     }
-  })
+  } catch (error) {
+    throw unreadable('the query', error)
+  }
 }
 
 /** The query that is evaluated: plain, frozen, and with the context that its key was made of. */
