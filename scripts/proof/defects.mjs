@@ -9,42 +9,42 @@ import path from 'node:path'
 import { root } from '../lib.mjs'
 
 const SHUTTLE = { flags: '--cfg shuttle', args: ['--test', 'shuttle'] }
-const LOOM = { flags: '--cfg loom', args: ['--lib', '--', 'versions::', 'entry::'] }
+const LOOM = { flags: '--cfg loom', args: ['--lib', '--', 'fence::', 'entry::'] }
 const tests = (...names) => ({ flags: '', args: names.flatMap((name) => ['--test', name]) })
 
 /** What is put in the place of what, in a file of `crates/core/src`, and the tests that must notice. */
 const defects = [
   {
     name: 'a bound is looked at and then passed by two threads',
-    file: 'bounds.rs',
+    file: 'shard/bounds.rs',
     from: /count\s*\.fetch_update\([\s\S]*?\.is_ok\(\)/,
     to: 'count.load(Ordering::Acquire) + more <= max && { count.fetch_add(more, Ordering::AcqRel); true }',
     noticed: SHUTTLE,
   },
   {
     name: 'a reader that saw an expired value removes the fresh one under its key',
-    file: 'evict.rs',
+    file: 'cache/evict.rs',
     from: /if stripe\.holds\(entry\) \{\s*self\.forget\(&mut stripe, entry\.slot\(\), hash, event\);/,
     to: 'if let Some(entry) = self.table.find(hash, entry.key()) { self.forget(&mut stripe, entry.slot(), hash, event);',
     noticed: SHUTTLE,
   },
   {
     name: 'an entry that was just read is evicted',
-    file: 'stripe.rs',
+    file: 'shard/mod.rs',
     from: /\(Order::Lru\(_\), _\) => used > seen,/,
     to: '(Order::Lru(_), _) => used > seen + 1_000_000,',
     noticed: tests('model', 'behaviour'),
   },
   {
     name: 'a slot that moves down a level is lost to the timer wheel',
-    file: 'wheel.rs',
+    file: 'shard/wheel.rs',
     from: /self\.insert\(slot, deadline\);\s*Step::Moved/,
     to: 'Step::Moved',
     noticed: tests('model', 'behaviour'),
   },
   {
     name: 'keys of two domains are one',
-    file: 'table.rs',
+    file: 'shard/table.rs',
     from: /shard\.get\(hash, \|\(entry, _\)\| entry\.key\(\) == key\)\.map/,
     to: 'shard.get(hash, |(entry, _)| entry.key().bytes == key.bytes).map',
     also: [[/state\.write_u8\(key\.domain\);/, '']],
@@ -52,7 +52,7 @@ const defects = [
   },
   {
     name: 'the fence is checked before the lock is taken',
-    file: 'cache.rs',
+    file: 'cache/mod.rs',
     from: /let mut stripe = self\.stripes\.lock\(Stripes::of\(hash\)\);\s*let old = self\.table\.find\(hash, key\);\s*if options\.if_absent && [^{]*\{\s*return Ok\(Inserted::Present\);\s*\}\s*let written = old\.as_ref\(\)\.map\(EntryRef::written\);\s*if options\.fence\.is_some_and\(\|fence\| !self\.permits_write\(key\.space, fence, hash, written, tags\)\) \{/,
     to: `let written = self.table.find(hash, key).map(|old| old.written());
             let refused = options.fence.is_some_and(|fence| !self.permits_write(key.space, fence, hash, written, tags));
@@ -63,63 +63,63 @@ const defects = [
   },
   {
     name: 'a write does not reach the copies of other threads',
-    file: 'table.rs',
+    file: 'shard/table.rs',
     from: /if done \{\s*self\.board\.wrote\(hash, new\.written\);\s*\}/,
     to: '',
     noticed: SHUTTLE,
   },
   {
     name: 'an invalidation is shown to copies before it is done',
-    file: 'versions.rs',
+    file: 'coherence/fence.rs',
     from: /self\.board\.begin_invalidation\(sequence\);/,
     to: 'self.board.end_invalidation(sequence);',
     noticed: LOOM,
   },
   {
     name: 'a load that began before its namespace was cleared is stored',
-    file: 'cache.rs',
+    file: 'cache/mod.rs',
     from: /self\.spaces\.cleared\(space\) <= fence && /,
     to: '',
     noticed: tests('namespaces'),
   },
   {
     name: 'what a clearing left behind is counted out twice',
-    file: 'spaces.rs',
+    file: 'cache/namespaces.rs',
     from: /let counted = !self\.is_cleared\(entry\);/,
     to: 'let counted = true;',
     noticed: tests('namespaces'),
   },
   {
     name: 'a namespace is cleared while its values are written',
-    file: 'spaces.rs',
+    file: 'cache/namespaces.rs',
     from: /let stripes: Vec<_> = \(0\.\.STRIPES\)\.map\(\|number\| self\.stripes\.lock\(number\)\)\.collect\(\);/,
     to: 'let stripes = ();',
     noticed: SHUTTLE,
   },
   {
     name: 'an entry is overwritten while somebody reads it',
-    file: 'entry.rs',
+    file: 'shard/entry.rs',
     from: /if held\.header\(\)\.refs\.load\(Ordering::Acquire\) != 2 \{/,
     to: 'if held.header().refs.load(Ordering::Acquire) < 2 {',
     noticed: LOOM,
   },
   {
     name: 'a deadline that was put off is passed over',
-    file: 'wheel.rs',
+    file: 'shard/wheel.rs',
     from: /if bucket < BUCKETS && deadline <= now \{/,
     to: 'if bucket < BUCKETS {',
     noticed: tests('atomic'),
   },
   {
     name: 'a touch does not reach the copies of other threads',
-    file: 'touch.rs',
+    file: 'cache/touch.rs',
     from: /self\.board\(\)\.wrote\(hash, self\.versions\.write\(\)\);/,
     to: '',
     noticed: tests('atomic'),
   },
   {
     name: 'an increment is made of what was read before the lock',
-    file: 'number.rs',
+    file: 'cache/increment.rs',
     from: /let Some\(old\) = self\.table\.find\(hash, key\)\.filter\(\|entry\| self\.is_readable\(entry\)\) else \{\s*continue;?\s*\};/,
     to: 'let old = found;',
     also: [
@@ -133,56 +133,56 @@ const defects = [
   },
   {
     name: 'a clear waits until no reader is there',
-    file: 'table.rs',
+    file: 'shard/table.rs',
     from: /locks\.map\(\|\(shard, waiting\)\| write\(shard, waiting\)\)/,
     to: 'locks.map(|(shard, _)| shard.write())',
     noticed: tests('starvation'),
   },
   {
     name: 'threads draw as many ticks at a time for a small cache as for a large one',
-    file: 'ticks.rs',
+    file: 'policy/access_clock.rs',
     from: /\(max as u64 \/ PART\)\.clamp\(1, MOST\)/,
     to: 'MOST + (max as u64 / PART).min(0)',
     noticed: tests('recency'),
   },
   {
     name: 'when no more may be placed again the next entry goes, whatever it is',
-    file: 'stripe.rs',
+    file: 'shard/mod.rs',
     from: /return Victim::Spent;/,
     to: 'return Victim::Found(slot);',
     noticed: tests('recency'),
   },
   {
     name: 'a tag loses its place before the floor is raised',
-    file: 'invalidations.rs',
+    file: 'coherence/tags.rs',
     from: /line\.floor\.store\(gone, Ordering::SeqCst\);\s*place\.store\(mark \| \(number \/ STEP\), Ordering::SeqCst\);/,
     to: 'place.store(mark | (number / STEP), Ordering::SeqCst); line.floor.store(gone, Ordering::SeqCst);',
     noticed: LOOM,
   },
   {
     name: 'an entry takes an invalidation under way for done',
-    file: 'near.rs',
+    file: 'coherence/version_table.rs',
     from: /let whole = f64::from_bits\(invalidation\) as u64;/,
     to: 'let whole = f64::from_bits(invalidation).ceil() as u64;',
     noticed: LOOM,
   },
   {
     name: 'tags of one line are one',
-    file: 'invalidations.rs',
+    file: 'coherence/tags.rs',
     from: /u64::from\(tag\) >> self\.chosen << self\.number_bits\(\)/,
     to: 'u64::from(tag) * 0',
     noticed: tests('tags'),
   },
   {
     name: 'leases that nobody settles are kept',
-    file: 'leases.rs',
+    file: 'coherence/leases.rs',
     from: /shard\.leases\.retain\(\|_, lease\| request\.now < lease\.ends\);/,
     to: '',
     noticed: tests('leases'),
   },
   {
     name: 'a purge of nothing never says that it is done',
-    file: 'reclaim.rs',
+    file: 'cache/maintenance.rs',
     from: /if budget == 0 && !self\.stripes\.lock\(number\)\.has_expired\(now, STEPS_PER_LOCK\) \{\s*continue;\s*\}/,
     to: '',
     noticed: tests('behaviour'),

@@ -14,46 +14,27 @@
 //! # Ok::<(), sark_cache_core::Error>(())
 //! ```
 
-mod bounds;
 mod cache;
-mod clock;
-mod entry;
+mod coherence;
 mod error;
-mod evict;
-mod fenced;
-mod invalidations;
 mod key;
-mod lanes;
-mod leases;
-mod life;
-mod near;
-mod number;
 mod options;
-mod packed;
-pub mod pulse;
-mod recency;
-mod reclaim;
-mod s3fifo;
-mod slab;
-mod spaces;
+mod policy;
+mod shard;
 mod stats;
-mod stripe;
 mod sync;
-mod table;
-mod ticks;
-mod touch;
-mod versions;
-mod wheel;
+mod time;
 
-pub use bounds::ENTRY_OVERHEAD;
+pub use cache::maintenance::{Cursor, Purge};
+pub use cache::namespaces::{MAX_NAMESPACES, Space};
 pub use cache::{Cache, Inserted};
-pub use clock::{Clock, ManualClock, MonotonicClock, ToldClock};
-pub use entry::EntryRef;
+pub use coherence::leases::Claim;
+pub use coherence::version_table::{Board, Sighting};
 pub use error::Error;
 pub use key::{Key, Value};
-pub use leases::Claim;
-pub use near::{Board, Sighting};
 pub use options::{InsertOptions, MAX_TAGS, Options, Policy};
-pub use reclaim::{Cursor, Purge};
-pub use spaces::{MAX_NAMESPACES, Space};
+pub use shard::bounds::ENTRY_OVERHEAD;
+pub use shard::entry::EntryRef;
 pub use stats::Stats;
+pub use time::clock::{Clock, ManualClock, MonotonicClock, ToldClock};
+pub use time::coarse_clock;

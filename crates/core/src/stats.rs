@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
-use crate::lanes::{LANES, Lane};
+use crate::sync::thread_slot::{LANES, Lane};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident = $event:ident,)*) => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sark_cache_core::{
     Board, Cache, Clock, InsertOptions, Inserted, ManualClock, MonotonicClock, Options, Sighting, Space,
-    pulse,
+    coarse_clock,
 };
 
 fn cache(max_entries: usize) -> Cache {
@@ -97,7 +97,7 @@ fn the_time_is_told_while_somebody_asks() {
     let cache = cache(2);
     let _ = cache.insert("k".into(), "v".into(), InsertOptions::ttl_ms(600_000)).unwrap();
     let _ = sight(&cache, "k");
-    let now = || f64::from_bits(pulse::word().load(Ordering::SeqCst));
+    let now = || f64::from_bits(coarse_clock::word().load(Ordering::SeqCst));
     while now().is_infinite() {
         std::thread::yield_now();
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use napi::sys;
-use sark_cache_core::{Board, Clock, Sighting, pulse};
+use sark_cache_core::{Board, Clock, Sighting, coarse_clock};
 
 use crate::arguments::{Call, as_double, callbacks};
 use crate::bulk::set_element;
@@ -122,7 +122,7 @@ callbacks! {
         }
         let board = call.environment.with(call.cache()?, |open| Ok(Arc::clone(open.cache.board())))?;
         let versions = call.view(board.words(), Owner::Board(Arc::clone(&board)))?;
-        let time = call.view(slice::from_ref(pulse::word()), Owner::Process)?;
+        let time = call.view(slice::from_ref(coarse_clock::word()), Owner::Process)?;
         let report = &call.environment.report;
         let report = call.view(&report[..], Owner::Report(Arc::clone(report)))?;
         let (Some(versions), Some(time), Some(report)) = (versions, time, report) else {
@@ -132,7 +132,7 @@ callbacks! {
         set_element(call.env, out, 0, versions)?;
         set_element(call.env, out, 1, time)?;
         set_element(call.env, out, 2, report)?;
-        set_element(call.env, out, 3, call.count(pulse::MARGIN_MS)?)?;
+        set_element(call.env, out, 3, call.count(coarse_clock::MARGIN_MS)?)?;
         Ok(out)
     }
 

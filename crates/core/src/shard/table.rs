@@ -12,8 +12,8 @@ use foldhash::quality::RandomState;
 #[cfg(not(shuttle))]
 use parking_lot::lock_api::{RawRwLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::entry::{EntryRef, Overwrite};
-use crate::near::Board;
+use crate::coherence::version_table::Board;
+use crate::shard::entry::{EntryRef, Overwrite};
 use crate::sync::yield_now;
 use crate::{Key, Space};
 
@@ -214,7 +214,7 @@ mod explored {
     use dashmap::SharedValue;
     use foldhash::quality::RandomState;
 
-    use crate::entry::EntryRef;
+    use crate::shard::entry::EntryRef;
 
     type Item = (EntryRef, SharedValue<()>);
 

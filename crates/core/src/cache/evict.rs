@@ -1,14 +1,14 @@
 //! Making room: the expired first, then what the policy says, of the whole cache.
 
-use crate::bounds::{Bound, Room};
 use crate::cache::{Cache, charge};
-use crate::clock::Clock;
-use crate::entry::{EntryRef, NEVER};
-use crate::lanes::Lane;
 use crate::options::Policy;
+use crate::shard::bounds::{Bound, Room};
+use crate::shard::entry::{EntryRef, NEVER};
+use crate::shard::{PutBacks, Queue, Stripe, Stripes, Victim};
 use crate::stats::Event;
-use crate::stripe::{PutBacks, Queue, Stripe, Stripes, Victim};
+use crate::sync::thread_slot::Lane;
 use crate::sync::yield_now;
+use crate::time::clock::Clock;
 
 /// Entries that one eviction may place again because they were used; then the one of them goes that was used least.
 /// Without a limit, the first eviction after every entry was used would have to visit them all.

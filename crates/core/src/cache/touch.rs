@@ -2,9 +2,9 @@
 
 use crate::Key;
 use crate::cache::{Cache, deadline};
-use crate::clock::Clock;
-use crate::lanes::Lane;
-use crate::stripe::Stripes;
+use crate::shard::Stripes;
+use crate::sync::thread_slot::Lane;
+use crate::time::clock::Clock;
 
 impl<C: Clock> Cache<C> {
     /// Gives the entry under `key` a TTL that begins now, and makes it the most recently used one: `ttl_ms` (`u64::MAX`

@@ -8,7 +8,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::recency::Recency;
+use crate::policy::recency::Recency;
 
 /// Uses that are counted, so that what was once popular does not stay for ever.
 pub(crate) const MOST_USES: u64 = 3;

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
-use crate::invalidations::{Invalidations, STEP};
-use crate::near::Board;
+use crate::coherence::tags::{Invalidations, STEP};
+use crate::coherence::version_table::Board;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// Stripes of a large cache (512 KiB, of which only touched pages are resident).
@@ -188,7 +188,7 @@ mod tests {
     use loom::thread;
 
     use super::*;
-    use crate::near::Sighting;
+    use crate::coherence::version_table::Sighting;
 
     fn versions() -> Arc<Versions> {
         Arc::new(Versions::with_sizes(1, 1))

@@ -1,6 +1,8 @@
 //! The locks and atomics of what `loom` and `shuttle` explore: their own under them, and `parking_lot` and the
 //! standard library otherwise.
 
+pub(crate) mod thread_slot;
+
 pub(crate) use std::sync::atomic::Ordering;
 
 #[cfg(not(any(loom, shuttle)))]

@@ -1,12 +1,12 @@
 //! Numbers as text, and their increments under the lock of a key.
 
-use crate::bounds::Room;
 use crate::cache::{Cache, charge};
-use crate::clock::Clock;
-use crate::entry::{EntryRef, Overwrite, Parts};
-use crate::lanes::Lane;
+use crate::shard::Stripes;
+use crate::shard::bounds::Room;
+use crate::shard::entry::{EntryRef, Overwrite, Parts};
 use crate::stats::Event;
-use crate::stripe::Stripes;
+use crate::sync::thread_slot::Lane;
+use crate::time::clock::Clock;
 use crate::{Error, InsertOptions, Inserted, Key, Value};
 
 /// The encoding of the text of a number.

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use crate::Space;
 use crate::cache::Cache;
-use crate::clock::Clock;
-use crate::entry::EntryRef;
-use crate::stats::Event;
 #[cfg(any(test, feature = "validate"))]
-use crate::stripe::Stripes;
-use crate::stripe::{LockedStripe, STRIPES, Stripe};
+use crate::shard::Stripes;
+use crate::shard::entry::EntryRef;
+use crate::shard::{LockedStripe, STRIPES, Stripe};
+use crate::stats::Event;
+use crate::time::clock::Clock;
 
 /// What one slice of [`Cache::purge_expired`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

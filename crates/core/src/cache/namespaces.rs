@@ -10,12 +10,12 @@ use std::sync::OnceLock;
 use parking_lot::Mutex;
 
 use crate::cache::{Cache, charge};
-use crate::clock::Clock;
-use crate::entry::EntryRef;
-use crate::lanes::Lane;
+use crate::shard::STRIPES;
+use crate::shard::entry::EntryRef;
 use crate::stats::{Event, Stats, Tally};
-use crate::stripe::STRIPES;
+use crate::sync::thread_slot::Lane;
 use crate::sync::{AtomicU64, Ordering};
+use crate::time::clock::Clock;
 use crate::{Error, Key};
 
 /// The most namespaces of one cache.

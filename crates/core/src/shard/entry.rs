@@ -22,9 +22,10 @@ use std::alloc::{self, Layout};
 use std::ptr::{self, NonNull};
 use std::slice;
 
-use crate::packed::Field;
+use crate::shard::facts::Field;
+use crate::shard::ttl as life;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
-use crate::{Error, Key, Space, Value, life};
+use crate::{Error, Key, Space, Value};
 
 /// The deadline of an entry that does not expire, in ms of the cache; the last that fits its bits.
 pub(crate) const NEVER: u64 = DEADLINE.max();

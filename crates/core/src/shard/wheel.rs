@@ -6,7 +6,7 @@
 //! level each time the wheel reaches its bucket. A bitmap a level finds the next bucket without a walk, so
 //! the work is bounded by the slots that are moved and never by the time that has passed.
 
-use crate::slab::Slab;
+use crate::shard::slab::Slab;
 
 const LEVELS: usize = 11;
 const BITS: u32 = 6;

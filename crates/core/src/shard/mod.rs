@@ -4,19 +4,27 @@
 //! stripes are never locked together but by `clear`, in their order, and a shard of the table is locked only
 //! inside a stripe, never the other way round: that is the whole lock order.
 
+pub(crate) mod bounds;
+pub(crate) mod entry;
+mod facts;
+mod slab;
+pub(crate) mod table;
+mod ttl;
+mod wheel;
+
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
 use crate::cache::charge;
-use crate::entry::{EntryRef, NEVER};
 use crate::options::Policy;
-use crate::recency::Recency;
-use crate::s3fifo::S3Fifo;
-use crate::slab::Slab;
+use crate::policy::recency::Recency;
+use crate::policy::s3fifo::S3Fifo;
+use crate::shard::entry::{EntryRef, NEVER};
+use crate::shard::slab::Slab;
+use crate::shard::wheel::{Step, Wheel};
 use crate::sync::{Mutex, MutexGuard};
-use crate::wheel::{Step, Wheel};
 
 /// Stripes of a cache: enough to keep several writers apart.
 pub(crate) const STRIPES: usize = 16;
@@ -536,7 +544,7 @@ impl Drop for LockedStripe<'_> {
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
-    use crate::entry::Parts;
+    use crate::shard::entry::Parts;
     use crate::{Key, Value};
 
     #[test]

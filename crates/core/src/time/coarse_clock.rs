@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::clock::{Clock, MonotonicClock};
+use crate::time::clock::{Clock, MonotonicClock};
 
 /// How often the word is written.
 const PERIOD: Duration = Duration::from_millis(10);

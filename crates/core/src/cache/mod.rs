@@ -1,21 +1,29 @@
 //! The cache itself: what a caller sees of the table, the stripes, the bounds and the fence.
 
+mod evict;
+mod fenced;
+mod increment;
+pub(crate) mod maintenance;
+pub(crate) mod namespaces;
+mod near;
+mod touch;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::bounds::{Bounds, ENTRY_OVERHEAD, Room};
-use crate::clock::{Clock, MonotonicClock};
-use crate::entry::{EntryRef, NEVER, Overwrite, Parts};
-use crate::lanes::Lane;
-use crate::leases::{self, Claim, Leases};
+use crate::cache::namespaces::Spaces;
+use crate::coherence::fence::Versions;
+use crate::coherence::leases::{self, Claim, Leases};
 use crate::options::Policy;
-use crate::s3fifo::MOST_USES;
-use crate::spaces::Spaces;
+use crate::policy::access_clock::Ticks;
+use crate::policy::s3fifo::MOST_USES;
+use crate::shard::bounds::{Bounds, ENTRY_OVERHEAD, Room};
+use crate::shard::entry::{EntryRef, NEVER, Overwrite, Parts};
+use crate::shard::table::Table;
+use crate::shard::{Stripe, Stripes};
 use crate::stats::{Counters, Event, Stats};
-use crate::stripe::{Stripe, Stripes};
-use crate::table::Table;
-use crate::ticks::Ticks;
-use crate::versions::Versions;
+use crate::sync::thread_slot::Lane;
+use crate::time::clock::{Clock, MonotonicClock};
 use crate::{Error, InsertOptions, Key, MAX_TAGS, Options, Space, Value};
 
 /// Expired entries that a write removes on the side.
@@ -77,23 +85,23 @@ pub enum Inserted {
 /// Writes take one of a few stripe locks. No call does work that grows with the number of entries; what
 /// [`Cache::clear`] and dropping a large cache set free is returned to the allocator by a thread of its own.
 pub struct Cache<C = MonotonicClock> {
-    pub(crate) table: Table,
-    pub(crate) stripes: Stripes,
-    pub(crate) bounds: Bounds,
-    pub(crate) versions: Versions,
-    pub(crate) stats: Counters,
-    pub(crate) ticks: Ticks,
-    pub(crate) policy: Policy,
-    pub(crate) clock: C,
+    table: Table,
+    stripes: Stripes,
+    bounds: Bounds,
+    versions: Versions,
+    stats: Counters,
+    ticks: Ticks,
+    policy: Policy,
+    clock: C,
     /// What the clock showed when the cache was made. Deadlines count from there.
-    pub(crate) origin: u64,
+    origin: u64,
     /// Whether any entry ever had a deadline, and the time bears on anything.
     is_timed: AtomicBool,
     leases: Leases,
-    pub(crate) default_ttl_ms: Option<u64>,
+    default_ttl_ms: Option<u64>,
     /// Whether a hit moves the deadline.
     slides: bool,
-    pub(crate) spaces: Spaces,
+    spaces: Spaces,
 }
 
 impl Cache {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
-use crate::lanes::{LANES, Lane};
+use crate::sync::thread_slot::{LANES, Lane};
 
 /// The most ticks drawn at a time.
 const MOST: u64 = 64;

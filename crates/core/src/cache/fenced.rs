@@ -2,9 +2,9 @@
 
 use crate::Key;
 use crate::cache::Cache;
-use crate::clock::Clock;
-use crate::entry::EntryRef;
-use crate::stripe::Stripes;
+use crate::shard::Stripes;
+use crate::shard::entry::EntryRef;
+use crate::time::clock::Clock;
 
 impl<C: Clock> Cache<C> {
     /// The entry under `key`, without a trace in recency or statistics, and a fence of the moment at which it was there
