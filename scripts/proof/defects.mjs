@@ -24,8 +24,8 @@ const defects = [
   {
     name: 'a reader that saw an expired value removes the fresh one under its key',
     file: 'cache/evict.rs',
-    from: /if stripe\.holds\(entry\) \{\s*self\.forget\(&mut stripe, entry\.slot\(\), hash, event\);/,
-    to: 'if let Some(entry) = self.table.find(hash, entry.key()) { self.forget(&mut stripe, entry.slot(), hash, event);',
+    from: /if shard\.holds\(entry\) \{\s*self\.remove_slot\(&mut shard, entry\.slot\(\), hash, event\);/,
+    to: 'if let Some(entry) = self.table.find(hash, entry.key()) { self.remove_slot(&mut shard, entry.slot(), hash, event);',
     noticed: SHUTTLE,
   },
   {
@@ -45,18 +45,18 @@ const defects = [
   {
     name: 'keys of two domains are one',
     file: 'shard/table.rs',
-    from: /shard\.get\(hash, \|\(entry, _\)\| entry\.key\(\) == key\)\.map/,
-    to: 'shard.get(hash, |(entry, _)| entry.key().bytes == key.bytes).map',
+    from: /segment\.get\(hash, \|\(entry, _\)\| entry\.key\(\) == key\)\.map/,
+    to: 'segment.get(hash, |(entry, _)| entry.key().bytes == key.bytes).map',
     also: [[/state\.write_u8\(key\.domain\);/, '']],
     noticed: tests('behaviour'),
   },
   {
     name: 'the fence is checked before the lock is taken',
     file: 'cache/mod.rs',
-    from: /let mut stripe = self\.stripes\.lock\(Stripes::of\(hash\)\);\s*let old = self\.table\.find\(hash, key\);\s*if options\.if_absent && [^{]*\{\s*return Ok\(Inserted::Present\);\s*\}\s*let written = old\.as_ref\(\)\.map\(EntryRef::written\);\s*if options\.fence\.is_some_and\(\|fence\| !self\.permits_write\(key\.space, fence, hash, written, tags\)\) \{/,
+    from: /let mut shard = self\.shards\.lock\(Shards::of\(hash\)\);\s*let old = self\.table\.find\(hash, key\);\s*if options\.if_absent && [^{]*\{\s*return Ok\(Inserted::Present\);\s*\}\s*let written = old\.as_ref\(\)\.map\(EntryRef::written\);\s*if options\.fence\.is_some_and\(\|fence\| !self\.permits_write\(key\.space, fence, hash, written, tags\)\) \{/,
     to: `let written = self.table.find(hash, key).map(|old| old.written());
             let refused = options.fence.is_some_and(|fence| !self.permits_write(key.space, fence, hash, written, tags));
-            let mut stripe = self.stripes.lock(Stripes::of(hash));
+            let mut shard = self.shards.lock(Shards::of(hash));
             let old = self.table.find(hash, key);
             if refused {`,
     noticed: SHUTTLE,
@@ -64,15 +64,15 @@ const defects = [
   {
     name: 'a write does not reach the copies of other threads',
     file: 'shard/table.rs',
-    from: /if done \{\s*self\.board\.wrote\(hash, new\.written\);\s*\}/,
+    from: /if done \{\s*self\.versions\.wrote\(hash, new\.written\);\s*\}/,
     to: '',
     noticed: SHUTTLE,
   },
   {
     name: 'an invalidation is shown to copies before it is done',
     file: 'coherence/fence.rs',
-    from: /self\.board\.begin_invalidation\(sequence\);/,
-    to: 'self.board.end_invalidation(sequence);',
+    from: /self\.versions\.begin_invalidation\(sequence\);/,
+    to: 'self.versions.end_invalidation(sequence);',
     noticed: LOOM,
   },
   {
@@ -92,8 +92,8 @@ const defects = [
   {
     name: 'a namespace is cleared while its values are written',
     file: 'cache/namespaces.rs',
-    from: /let stripes: Vec<_> = \(0\.\.STRIPES\)\.map\(\|number\| self\.stripes\.lock\(number\)\)\.collect\(\);/,
-    to: 'let stripes = ();',
+    from: /let shards: Vec<_> = \(0\.\.SHARDS\)\.map\(\|number\| self\.shards\.lock\(number\)\)\.collect\(\);/,
+    to: 'let shards = ();',
     noticed: SHUTTLE,
   },
   {
@@ -113,7 +113,7 @@ const defects = [
   {
     name: 'a touch does not reach the copies of other threads',
     file: 'cache/touch.rs',
-    from: /self\.board\(\)\.wrote\(hash, self\.versions\.write\(\)\);/,
+    from: /self\.version_table\(\)\.wrote\(hash, self\.fence\.write\(\)\);/,
     to: '',
     noticed: tests('atomic'),
   },
@@ -124,8 +124,8 @@ const defects = [
     to: 'let old = found;',
     also: [
       [
-        /let found = self\.live\(key\)\.is_some\(\);\s*if !found \{/,
-        'let Some(found) = self.live(key) else {',
+        /let found = self\.find_readable\(key\)\.is_some\(\);\s*if !found \{/,
+        'let Some(found) = self.find_readable(key) else {',
       ],
       [/_ => return Ok\(by\),\s*\}\s*\}/, '_ => return Ok(by) } };'],
     ],
@@ -134,8 +134,8 @@ const defects = [
   {
     name: 'a clear waits until no reader is there',
     file: 'shard/table.rs',
-    from: /locks\.map\(\|\(shard, waiting\)\| write\(shard, waiting\)\)/,
-    to: 'locks.map(|(shard, _)| shard.write())',
+    from: /locks\.map\(\|\(segment, waiting\)\| write\(segment, waiting\)\)/,
+    to: 'locks.map(|(segment, _)| segment.write())',
     noticed: tests('starvation'),
   },
   {
@@ -174,16 +174,16 @@ const defects = [
     noticed: tests('tags'),
   },
   {
-    name: 'leases that nobody settles are kept',
+    name: 'leases that nobody completes are kept',
     file: 'coherence/leases.rs',
-    from: /shard\.leases\.retain\(\|_, lease\| request\.now < lease\.ends\);/,
+    from: /stripe\.leases\.retain\(\|_, lease\| request\.now < lease\.ends\);/,
     to: '',
     noticed: tests('leases'),
   },
   {
     name: 'a purge of nothing never says that it is done',
     file: 'cache/maintenance.rs',
-    from: /if budget == 0 && !self\.stripes\.lock\(number\)\.has_expired\(now, STEPS_PER_LOCK\) \{\s*continue;\s*\}/,
+    from: /if budget == 0 && !self\.shards\.lock\(number\)\.has_expired\(now, STEPS_PER_LOCK\) \{\s*continue;\s*\}/,
     to: '',
     noticed: tests('behaviour'),
   },

@@ -29,7 +29,7 @@ pub use cache::maintenance::{Cursor, Purge};
 pub use cache::namespaces::{MAX_NAMESPACES, Space};
 pub use cache::{Cache, Inserted};
 pub use coherence::leases::Claim;
-pub use coherence::version_table::{Board, Sighting};
+pub use coherence::version_table::{Stamp, VersionTable};
 pub use error::Error;
 pub use key::{Key, Value};
 pub use options::{InsertOptions, MAX_TAGS, Options, Policy};

@@ -3,7 +3,7 @@ use crate::Error;
 /// The most tags one entry can carry.
 pub const MAX_TAGS: usize = 128;
 
-/// Which entry leaves when there is no room.
+/// Which entry leaves when there is no reservation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Policy {
     /// The one that was least recently used, in the whole cache and exactly.
@@ -28,7 +28,7 @@ pub struct Options {
     pub max_entry_bytes: Option<u64>,
     /// The TTL in ms of an entry inserted without one. Default: entries do not expire. 1 or more.
     pub default_ttl_ms: Option<u64>,
-    /// Which entry leaves when there is no room. Expired ones always leave first.
+    /// Which entry leaves when there is no reservation. Expired ones always leave first.
     pub policy: Policy,
     /// Whether the TTL of an entry runs from its last [`get`](crate::Cache::get) rather than from its insertion.
     /// Default: `false`.

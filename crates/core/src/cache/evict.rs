@@ -2,11 +2,11 @@
 
 use crate::cache::{Cache, charge};
 use crate::options::Policy;
-use crate::shard::bounds::{Bound, Room};
+use crate::shard::bounds::{Bound, Reservation};
 use crate::shard::entry::{EntryRef, NEVER};
-use crate::shard::{PutBacks, Queue, Stripe, Stripes, Victim};
+use crate::shard::{PutBacks, Queue, Shard, Shards, Victim};
 use crate::stats::Event;
-use crate::sync::thread_slot::Lane;
+use crate::sync::thread_slot::ThreadSlot;
 use crate::sync::yield_now;
 use crate::time::clock::Clock;
 
@@ -19,51 +19,51 @@ const EXPIRY_STEPS: u32 = 256;
 
 impl<C: Clock> Cache<C> {
     /// Takes the entry in a slot out of the cache and returns what it was charged, which stays reserved.
-    fn detach(&self, stripe: &mut Stripe, slot: u32, hash: u64, event: Event) -> u64 {
-        let entry = stripe.unlink(slot);
+    fn take_slot(&self, shard: &mut Shard, slot: u32, hash: u64, event: Event) -> u64 {
+        let entry = shard.unlink(slot);
         // Before the entry goes: a value older than it must not come after it.
-        self.versions.remember(hash, entry.written());
+        self.fence.remember(hash, entry.written());
         self.table.remove(hash, &entry);
         // What was cleared with its namespace was counted then.
         if self.spaces.left(&entry) {
-            self.count(entry.space(), Lane::current(), event);
+            self.count(entry.space(), ThreadSlot::current(), event);
         }
         let bytes = charge(&entry);
-        stripe.dispose(entry);
+        shard.dispose(entry);
         bytes
     }
 
     /// Takes the entry in a slot out of the cache.
-    pub(crate) fn forget(&self, stripe: &mut Stripe, slot: u32, hash: u64, event: Event) {
-        let bytes = self.detach(stripe, slot, hash, event);
+    pub(crate) fn remove_slot(&self, shard: &mut Shard, slot: u32, hash: u64, event: Event) {
+        let bytes = self.take_slot(shard, slot, hash, event);
         self.bounds.release(1, bytes);
     }
 
     /// Takes this very entry out if it is still there; a newer one under its key stays.
-    pub(crate) fn discard(&self, entry: &EntryRef, event: Event) {
+    pub(crate) fn remove_if_held(&self, entry: &EntryRef, event: Event) {
         let hash = self.table.hash(entry.key());
-        let mut stripe = self.stripes.lock(Stripes::of(hash));
-        if stripe.holds(entry) {
-            self.forget(&mut stripe, entry.slot(), hash, event);
+        let mut shard = self.shards.lock(Shards::of(hash));
+        if shard.holds(entry) {
+            self.remove_slot(&mut shard, entry.slot(), hash, event);
         }
     }
 
-    /// Removes one entry because of `bound` and adds what it held to `room`. When nothing is there to remove, all
+    /// Removes one entry because of `bound` and adds what it held to `reservation`. When nothing is there to remove, all
     /// room is held by writes of other threads, who may wait for this one's.
-    pub(crate) fn evict(&self, bound: Bound, now: u64, room: &mut Room<'_>) {
-        if !self.evict_expired(now, room) && !self.evict_by_policy(bound, now, room) {
-            room.release();
+    pub(crate) fn evict(&self, bound: Bound, now: u64, reservation: &mut Reservation<'_>) {
+        if !self.evict_expired(now, reservation) && !self.evict_by_policy(bound, now, reservation) {
+            reservation.release();
             yield_now();
         }
     }
 
-    fn evict_expired(&self, now: u64, room: &mut Room<'_>) -> bool {
+    fn evict_expired(&self, now: u64, reservation: &mut Reservation<'_>) -> bool {
         let mut steps = EXPIRY_STEPS;
-        for number in self.stripes.due(now) {
-            let mut stripe = self.stripes.lock(number);
-            if let Some(slot) = stripe.expired(now, &mut steps) {
-                let hash = self.table.hash(stripe.entry(slot).key());
-                room.add_entry(self.detach(&mut stripe, slot, hash, Event::Expire));
+        for number in self.shards.due(now) {
+            let mut shard = self.shards.lock(number);
+            if let Some(slot) = shard.expired(now, &mut steps) {
+                let hash = self.table.hash(shard.entry(slot).key());
+                reservation.add_entry(self.take_slot(&mut shard, slot, hash, Event::Expire));
                 return true;
             }
         }
@@ -73,12 +73,12 @@ impl<C: Clock> Cache<C> {
     /// The queue whose turn it is.
     fn queue(&self) -> Queue {
         match self.policy {
-            Policy::S3Fifo if self.stripes.small() * 10 >= self.bounds.entries() => Queue::Small,
+            Policy::S3Fifo if self.shards.small() * 10 >= self.bounds.entries() => Queue::Small,
             Policy::Lru | Policy::S3Fifo => Queue::Main,
         }
     }
 
-    fn evict_by_policy(&self, bound: Bound, now: u64, room: &mut Room<'_>) -> bool {
+    fn evict_by_policy(&self, bound: Bound, now: u64, reservation: &mut Reservation<'_>) -> bool {
         let event = match bound {
             Bound::Entries => Event::EvictForEntries,
             Bound::Bytes => Event::EvictForBytes,
@@ -87,47 +87,53 @@ impl<C: Clock> Cache<C> {
         loop {
             let queue = self.queue();
             let other = if queue == Queue::Main { Queue::Small } else { Queue::Main };
-            let chosen = self.stripes.oldest(queue).map(|found| (queue, found));
-            let chosen = chosen.or_else(|| self.stripes.oldest(other).map(|found| (other, found)));
+            let chosen = self.shards.oldest(queue).map(|found| (queue, found));
+            let chosen = chosen.or_else(|| self.shards.oldest(other).map(|found| (other, found)));
             let Some((queue, (number, limit))) = chosen else { return false };
-            let mut stripe = self.stripes.lock(number);
-            let tick = || self.ticks.next(Lane::current());
-            let slot = match stripe.victim(queue, limit, &mut put_backs, number, tick) {
+            let mut shard = self.shards.lock(number);
+            let tick = || self.access_clock.next(ThreadSlot::current());
+            let slot = match shard.victim(queue, limit, &mut put_backs, number, tick) {
                 Victim::Found(slot) => slot,
                 Victim::Elsewhere | Victim::Empty => continue,
                 Victim::Spent => {
-                    drop(stripe);
-                    if self.evict_least(&mut put_backs, event, now, room) {
+                    drop(shard);
+                    if self.evict_least(&mut put_backs, event, now, reservation) {
                         return true;
                     }
                     put_backs = PutBacks::new(PUT_BACKS);
                     continue;
                 }
             };
-            let entry = stripe.entry(slot);
+            let entry = shard.entry(slot);
             let hash = self.table.hash(entry.key());
             let is_expired = entry.deadline() != NEVER && entry.deadline() <= now;
             if queue == Queue::Small {
-                stripe.remember(hash);
+                shard.remember(hash);
             }
             let event = if is_expired { Event::Expire } else { event };
-            room.add_entry(self.detach(&mut stripe, slot, hash, event));
+            reservation.add_entry(self.take_slot(&mut shard, slot, hash, event));
             return true;
         }
     }
 
     /// Evicts what was used least of all that was placed again; not if it was used or has gone since.
-    fn evict_least(&self, put_backs: &mut PutBacks, event: Event, now: u64, room: &mut Room<'_>) -> bool {
+    fn evict_least(
+        &self,
+        put_backs: &mut PutBacks,
+        event: Event,
+        now: u64,
+        reservation: &mut Reservation<'_>,
+    ) -> bool {
         let Some((number, slot, tick)) = put_backs.least() else { return false };
-        let mut stripe = self.stripes.lock(number);
-        if !stripe.has_tick(slot, tick) {
+        let mut shard = self.shards.lock(number);
+        if !shard.has_tick(slot, tick) {
             return false;
         }
-        let entry = stripe.entry(slot);
+        let entry = shard.entry(slot);
         let hash = self.table.hash(entry.key());
         let is_expired = entry.deadline() != NEVER && entry.deadline() <= now;
         let event = if is_expired { Event::Expire } else { event };
-        room.add_entry(self.detach(&mut stripe, slot, hash, event));
+        reservation.add_entry(self.take_slot(&mut shard, slot, hash, event));
         true
     }
 }

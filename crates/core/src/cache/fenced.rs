@@ -2,7 +2,7 @@
 
 use crate::Key;
 use crate::cache::Cache;
-use crate::shard::Stripes;
+use crate::shard::Shards;
 use crate::shard::entry::EntryRef;
 use crate::time::clock::Clock;
 
@@ -16,10 +16,10 @@ impl<C: Clock> Cache<C> {
     #[must_use]
     pub fn peek_fenced(&self, key: Key<'_>) -> (Option<EntryRef>, u64) {
         let hash = self.table.hash(key);
-        let stripe = self.stripes.lock(Stripes::of(hash));
-        let fence = self.versions.now();
+        let shard = self.shards.lock(Shards::of(hash));
+        let fence = self.fence.now();
         let entry = self.table.find(hash, key).filter(|entry| self.is_readable(entry));
-        drop(stripe);
+        drop(shard);
         (entry, fence)
     }
 }

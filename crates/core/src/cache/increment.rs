@@ -1,11 +1,11 @@
 //! Numbers as text, and their increments under the lock of a key.
 
 use crate::cache::{Cache, charge};
-use crate::shard::Stripes;
-use crate::shard::bounds::Room;
+use crate::shard::Shards;
+use crate::shard::bounds::Reservation;
 use crate::shard::entry::{EntryRef, Overwrite, Parts};
 use crate::stats::Event;
-use crate::sync::thread_slot::Lane;
+use crate::sync::thread_slot::ThreadSlot;
 use crate::time::clock::Clock;
 use crate::{Error, InsertOptions, Inserted, Key, Value};
 
@@ -69,10 +69,10 @@ impl<C: Clock> Cache<C> {
             return Err(Error::NotFinite);
         }
         let hash = self.table.hash(key);
-        let mut room = Room::new(&self.bounds);
+        let mut reservation = Reservation::new(&self.bounds);
         loop {
             // What cannot be read any more goes, and is counted.
-            let found = self.live(key).is_some();
+            let found = self.find_readable(key).is_some();
             if !found {
                 let options = InsertOptions { ttl_ms, if_absent: true, ..InsertOptions::default() };
                 match self.insert(key, Value { bytes: text(by).as_bytes(), encoding: TEXT }, options)? {
@@ -80,9 +80,9 @@ impl<C: Clock> Cache<C> {
                     _ => return Ok(by),
                 }
             }
-            let mut stripe = self.stripes.lock(Stripes::of(hash));
+            let mut shard = self.shards.lock(Shards::of(hash));
             // Before the tags are looked at: what is invalidated after that is later than the new entry.
-            let fence = self.versions.now();
+            let fence = self.fence.now();
             let Some(old) = self.table.find(hash, key).filter(|entry| self.is_readable(entry)) else {
                 continue;
             };
@@ -104,25 +104,25 @@ impl<C: Clock> Cache<C> {
             let size = from - old.value().len() as u64 + text.len() as u64;
             if !self.bounds.admits(size) {
                 // As where a value is too large for `insert`.
-                self.versions.remove_key(hash);
-                self.forget(&mut stripe, old.slot(), hash, Event::Delete);
-                self.count(key.space, Lane::current(), Event::Reject);
+                self.fence.remove_key(hash);
+                self.remove_slot(&mut shard, old.slot(), hash, Event::Delete);
+                self.count(key.space, ThreadSlot::current(), Event::Reject);
                 return Ok(sum);
             }
-            if let Err(bound) = room.reserve_bytes(size.saturating_sub(from)) {
+            if let Err(bound) = reservation.reserve_bytes(size.saturating_sub(from)) {
                 // It is about to be the newest entry, so the room must come from others.
-                self.used(&old, Lane::current());
-                drop((old, stripe));
-                self.evict(bound, self.now(), &mut room);
+                self.used(&old, ThreadSlot::current());
+                drop((old, shard));
+                self.evict(bound, self.now(), &mut reservation);
                 continue;
             }
             let now = self.now_for(u64::MAX);
-            let new = Overwrite { parts, fence, written: self.versions.write() };
-            self.rewrite(&mut stripe, hash, old, None::<EntryRef>, &new, now)?;
-            room.use_bytes(size.saturating_sub(from));
+            let new = Overwrite { parts, fence, written: self.fence.write() };
+            self.rewrite(&mut shard, hash, old, None::<EntryRef>, &new, now)?;
+            reservation.use_bytes(size.saturating_sub(from));
             self.bounds.shrunk(from, size);
-            self.count(key.space, Lane::current(), Event::Set);
-            self.expire_some(&mut stripe, now);
+            self.count(key.space, ThreadSlot::current(), Event::Set);
+            self.expire_some(&mut shard, now);
             return Ok(sum);
         }
     }

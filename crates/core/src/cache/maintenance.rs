@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use crate::Space;
 use crate::cache::Cache;
 #[cfg(any(test, feature = "validate"))]
-use crate::shard::Stripes;
+use crate::shard::Shards;
 use crate::shard::entry::EntryRef;
-use crate::shard::{LockedStripe, STRIPES, Stripe};
+use crate::shard::{SHARDS, Shard, ShardGuard};
 use crate::stats::Event;
 use crate::time::clock::Clock;
 
@@ -24,18 +24,18 @@ pub struct Purge {
 /// Where a walk over the entries goes on; see [`Cache::scan`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// The stripe.
-    pub stripe: u32,
+    /// The shard.
+    pub shard: u32,
     /// The slot in it.
     pub slot: u32,
 }
 
-/// Wheel steps taken before the stripe is unlocked for others.
+/// Wheel steps taken before the shard is unlocked for others.
 const STEPS_PER_LOCK: u32 = 64;
 
 /// Has the allocator put freed blocks in order. That of glibc keeps small ones apart until somebody asks for a large
 /// one and then joins all of them, which would take tens of ms after a million; asking after each slice keeps it short.
-fn settle_allocator() {
+fn coalesce_freed() {
     drop(std::hint::black_box(Vec::<u8>::with_capacity(4_096)));
 }
 
@@ -46,26 +46,26 @@ impl<C: Clock> Cache<C> {
         let now = self.now();
         let mut left = u32::try_from(budget).unwrap_or(u32::MAX);
         let mut removed = 0;
-        while let Some(number) = self.stripes.due(now).next() {
-            if budget == 0 && !self.stripes.lock(number).has_expired(now, STEPS_PER_LOCK) {
+        while let Some(number) = self.shards.due(now).next() {
+            if budget == 0 && !self.shards.lock(number).has_expired(now, STEPS_PER_LOCK) {
                 continue;
             }
             if left == 0 {
-                settle_allocator();
+                coalesce_freed();
                 return Purge { removed, done: false };
             }
-            let mut stripe = self.stripes.lock(number);
+            let mut shard = self.shards.lock(number);
             let mut steps = left.min(STEPS_PER_LOCK);
             left -= steps;
-            while let Some(slot) = stripe.expired(now, &mut steps) {
-                let hash = self.table.hash(stripe.entry(slot).key());
-                self.forget(&mut stripe, slot, hash, Event::Expire);
+            while let Some(slot) = shard.expired(now, &mut steps) {
+                let hash = self.table.hash(shard.entry(slot).key());
+                self.remove_slot(&mut shard, slot, hash, Event::Expire);
                 removed += 1;
             }
             left += steps;
         }
         if removed > 0 {
-            settle_allocator();
+            coalesce_freed();
         }
         Purge { removed, done: true }
     }
@@ -87,15 +87,15 @@ impl<C: Clock> Cache<C> {
     /// Removes everything, at one moment for all threads. Values whose load began before are refused from now
     /// on. The memory is freed by a thread of its own, so that this takes no longer with many entries.
     pub fn clear(&self) {
-        // Only here is more than one stripe locked.
-        let mut stripes: Vec<_> = (0..STRIPES).map(|number| self.stripes.lock(number)).collect();
-        let entries = self.table.take_all(&|| self.versions.clear());
-        let states: Vec<Stripe> = stripes.iter_mut().map(LockedStripe::take).collect();
+        // Only here is more than one shard locked.
+        let mut shards: Vec<_> = (0..SHARDS).map(|number| self.shards.lock(number)).collect();
+        let entries = self.table.take_all(&|| self.fence.clear());
+        let states: Vec<Shard> = shards.iter_mut().map(ShardGuard::take).collect();
         let (count, bytes) =
-            states.iter().map(Stripe::held).fold((0, 0), |sum, held| (sum.0 + held.0, sum.1 + held.1));
+            states.iter().map(Shard::held).fold((0, 0), |sum, held| (sum.0 + held.0, sum.1 + held.1));
         self.bounds.release(count, bytes);
         let counted_before = self.spaces.emptied();
-        drop(stripes);
+        drop(shards);
         self.stats.add(Event::Clear, count - counted_before);
         drop_aside(count, (entries, states));
     }
@@ -121,10 +121,10 @@ impl<C: Clock> Cache<C> {
         let mut entries = Vec::with_capacity(limit.min(1_024));
         let mut from_slot = from.slot as usize;
         let mut next = None;
-        for number in from.stripe as usize..STRIPES {
-            if let Some(slot) = self.stripes.lock(number).scan(from_slot, limit, &mut entries) {
-                let stripe = u32::try_from(number).unwrap_or(u32::MAX);
-                next = Some(Cursor { stripe, slot: u32::try_from(slot).unwrap_or(u32::MAX) });
+        for number in from.shard as usize..SHARDS {
+            if let Some(slot) = self.shards.lock(number).scan(from_slot, limit, &mut entries) {
+                let shard = u32::try_from(number).unwrap_or(u32::MAX);
+                next = Some(Cursor { shard, slot: u32::try_from(slot).unwrap_or(u32::MAX) });
                 break;
             }
             from_slot = 0;
@@ -149,21 +149,21 @@ impl<C: Clock> Cache<C> {
     /// Recounts everything, with no other thread in the cache.
     ///
     /// # Panics
-    /// If table, stripes, wheels, published bounds and counters do not agree.
+    /// If table, shards, wheels, published bounds and counters do not agree.
     #[cfg(any(test, feature = "validate"))]
     pub fn validate(&self) {
         let mut bytes = 0;
         let mut count = 0;
         let mut leftovers = 0;
         let mut held = std::collections::HashMap::<Space, (u64, u64)>::new();
-        for number in 0..STRIPES {
-            let stripe = self.stripes.lock(number);
-            for entry in stripe.validate() {
+        for number in 0..SHARDS {
+            let shard = self.shards.lock(number);
+            for entry in shard.validate() {
                 let hash = self.table.hash(entry.key());
-                assert_eq!(Stripes::of(hash), number, "an entry lies in its stripe");
+                assert_eq!(Shards::of(hash), number, "an entry lies in its shard");
                 let found = self.table.find(hash, entry.key());
                 assert!(found.is_some_and(|found| found.same(&entry)), "an entry lies in the table");
-                // The table, the stripe, and the vector that this loop walks.
+                // The table, the shard, and the vector that this loop walks.
                 assert_eq!(entry.references(), 3, "no reference was leaked");
                 if self.spaces.is_cleared(&entry) {
                     leftovers += 1;
@@ -176,7 +176,7 @@ impl<C: Clock> Cache<C> {
                 count += 1;
             }
         }
-        assert_eq!(self.table.count(), count, "table and stripes hold the same entries");
+        assert_eq!(self.table.count(), count, "table and shards hold the same entries");
         assert_eq!(self.bounds.entries(), count as u64);
         assert_eq!(self.bounds.bytes(), bytes);
         assert_eq!(self.spaces.leftovers(), leftovers, "what was left over from clearing namespaces");
@@ -188,7 +188,7 @@ impl<C: Clock> Cache<C> {
 impl<C> Drop for Cache<C> {
     fn drop(&mut self) {
         let entries = self.table.take_all(&|| ());
-        let states: Vec<Stripe> = (0..STRIPES).map(|number| self.stripes.lock(number).take()).collect();
+        let states: Vec<Shard> = (0..SHARDS).map(|number| self.shards.lock(number).take()).collect();
         drop_aside(self.bounds.entries(), (entries, states));
     }
 }
@@ -198,7 +198,7 @@ const FEW: u64 = 1_000;
 
 /// Drops what was taken out of a cache, in a thread of its own if there are many entries. Where none can be
 /// had, here.
-fn drop_aside(entries: u64, garbage: (impl Send + 'static, Vec<Stripe>)) {
+fn drop_aside(entries: u64, garbage: (impl Send + 'static, Vec<Shard>)) {
     if entries > FEW {
         let thread = std::thread::Builder::new().name("sark-cache-free".to_owned());
         // If the thread cannot be made, the closure and all that it holds is dropped with the error.
@@ -208,13 +208,13 @@ fn drop_aside(entries: u64, garbage: (impl Send + 'static, Vec<Stripe>)) {
 
 /// Drops the youngest entries first. They tend to lie where the heap ends, which then shrinks a little at a time; from
 /// the other side it would shrink at once by all there was, and nobody could get memory meanwhile.
-fn drop_backwards((table, mut stripes): (impl Send, Vec<Stripe>)) {
+fn drop_backwards((table, mut shards): (impl Send, Vec<Shard>)) {
     drop(table);
     let mut found = true;
     while found {
         found = false;
-        for stripe in &mut stripes {
-            found |= stripe.drop_last();
+        for shard in &mut shards {
+            found |= shard.drop_last();
         }
     }
 }

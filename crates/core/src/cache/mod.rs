@@ -1,4 +1,4 @@
-//! The cache itself: what a caller sees of the table, the stripes, the bounds and the fence.
+//! The cache itself: what a caller sees of the table, the shards, the bounds and the fence.
 
 mod evict;
 mod fenced;
@@ -12,17 +12,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::cache::namespaces::Spaces;
-use crate::coherence::fence::Versions;
+use crate::coherence::fence::Fence;
 use crate::coherence::leases::{self, Claim, Leases};
 use crate::options::Policy;
-use crate::policy::access_clock::Ticks;
+use crate::policy::access_clock::AccessClock;
 use crate::policy::s3fifo::MOST_USES;
-use crate::shard::bounds::{Bounds, ENTRY_OVERHEAD, Room};
+use crate::shard::bounds::{Bounds, ENTRY_OVERHEAD, Reservation};
 use crate::shard::entry::{EntryRef, NEVER, Overwrite, Parts};
 use crate::shard::table::Table;
-use crate::shard::{Stripe, Stripes};
+use crate::shard::{Shard, Shards};
 use crate::stats::{Counters, Event, Stats};
-use crate::sync::thread_slot::Lane;
+use crate::sync::thread_slot::ThreadSlot;
 use crate::time::clock::{Clock, MonotonicClock};
 use crate::{Error, InsertOptions, Key, MAX_TAGS, Options, Space, Value};
 
@@ -81,16 +81,16 @@ pub enum Inserted {
 
 /// A bounded map from byte strings to byte strings, for any number of threads.
 ///
-/// Reads take a shard of the table for as long as it takes to count a reference up, and no other lock.
-/// Writes take one of a few stripe locks. No call does work that grows with the number of entries; what
+/// Reads take a segment of the table for as long as it takes to count a reference up, and no other lock.
+/// Writes take one of a few shard locks. No call does work that grows with the number of entries; what
 /// [`Cache::clear`] and dropping a large cache set free is returned to the allocator by a thread of its own.
 pub struct Cache<C = MonotonicClock> {
     table: Table,
-    stripes: Stripes,
+    shards: Shards,
     bounds: Bounds,
-    versions: Versions,
+    fence: Fence,
     stats: Counters,
-    ticks: Ticks,
+    access_clock: AccessClock,
     policy: Policy,
     clock: C,
     /// What the clock showed when the cache was made. Deadlines count from there.
@@ -125,14 +125,14 @@ impl<C: Clock> Cache<C> {
         let most_by_bytes = options.max_bytes.map_or(u64::MAX, |max| max / ENTRY_OVERHEAD);
         let most = options.max_entries.unwrap_or(usize::MAX);
         let most = most.min(usize::try_from(most_by_bytes).unwrap_or(usize::MAX));
-        let versions = Versions::new(most);
+        let fence = Fence::new(most);
         Ok(Self {
-            table: Table::new(most, Arc::clone(versions.board())),
-            stripes: Stripes::new(options.policy),
+            table: Table::new(most, Arc::clone(fence.version_table())),
+            shards: Shards::new(options.policy),
             bounds: Bounds::new(&options),
-            versions,
+            fence,
             stats: Counters::new(),
-            ticks: Ticks::new(most),
+            access_clock: AccessClock::new(most),
             policy: options.policy,
             origin: clock.now_ms(),
             clock,
@@ -158,10 +158,10 @@ impl<C: Clock> Cache<C> {
     }
 
     /// Makes an entry the most recently used one, or counts its use.
-    pub(crate) fn used(&self, entry: &EntryRef, lane: Lane) {
+    pub(crate) fn used(&self, entry: &EntryRef, thread: ThreadSlot) {
         match self.policy {
             Policy::Lru => {
-                let tick = self.ticks.next(lane);
+                let tick = self.access_clock.next(thread);
                 // That of another thread may be later.
                 if tick > entry.tick() {
                     entry.set_tick(tick);
@@ -195,7 +195,7 @@ impl<C: Clock> Cache<C> {
 
     fn is_invalidated(&self, entry: &EntryRef) -> bool {
         let fence = entry.fence();
-        let Some(known) = self.versions.tags_unchanged_until(fence, entry.tags()) else { return true };
+        let Some(known) = self.fence.tags_unchanged_until(fence, entry.tags()) else { return true };
         if known > fence {
             // The next read asks again only after another invalidation.
             entry.set_fence(known);
@@ -217,56 +217,56 @@ impl<C: Clock> Cache<C> {
         }
     }
 
-    /// The entry under `key` if it can be read, stale or not; what can not be read any more is removed.
-    fn kept(&self, key: Key<'_>) -> Option<EntryRef> {
-        self.readable(self.table.find(self.table.hash(key), key)?)
+    /// The entry under `key` if it is valid, in its grace or not; one that is not is removed.
+    fn find_valid(&self, key: Key<'_>) -> Option<EntryRef> {
+        self.valid(self.table.find(self.table.hash(key), key)?)
     }
 
-    /// The entry, just found, if it can be read, stale or not; what can not be read any more is removed.
-    pub(crate) fn readable(&self, entry: EntryRef) -> Option<EntryRef> {
+    /// The entry, just found, if it is valid, in its grace or not; one that is not is removed.
+    pub(crate) fn valid(&self, entry: EntryRef) -> Option<EntryRef> {
         if self.spaces.is_cleared(&entry) {
-            self.discard(&entry, Event::Clear);
+            self.remove_if_held(&entry, Event::Clear);
             return None;
         }
         if self.is_expired(&entry) {
-            self.discard(&entry, Event::Expire);
+            self.remove_if_held(&entry, Event::Expire);
             return None;
         }
         if self.is_invalidated(&entry) {
-            self.discard(&entry, Event::Invalidate);
+            self.remove_if_held(&entry, Event::Invalidate);
             return None;
         }
         Some(entry)
     }
 
     /// The entry under `key` if a read may be answered with it.
-    pub(crate) fn live(&self, key: Key<'_>) -> Option<EntryRef> {
-        self.kept(key).filter(|entry| self.is_fresh(entry))
+    pub(crate) fn find_readable(&self, key: Key<'_>) -> Option<EntryRef> {
+        self.find_valid(key).filter(|entry| !self.is_in_grace(entry))
     }
 
-    /// Whether an entry that is not expired may answer a read.
-    pub(crate) fn is_fresh(&self, entry: &EntryRef) -> bool {
-        !entry.has_grace() || !self.is_stale(entry)
+    /// Whether only the grace of an entry that is not expired is left.
+    pub(crate) fn is_in_grace(&self, entry: &EntryRef) -> bool {
+        entry.has_grace() && self.is_stale(entry)
     }
 
     /// The entry under `key`, which becomes the most recently used one. Counts a hit or a miss.
     #[must_use]
     pub fn get(&self, key: Key<'_>) -> Option<EntryRef> {
-        let lane = Lane::current();
-        let Some(entry) = self.live(key) else {
-            self.count(key.space, lane, Event::Miss);
+        let thread = ThreadSlot::current();
+        let Some(entry) = self.find_readable(key) else {
+            self.count(key.space, thread, Event::Miss);
             return None;
         };
-        self.used(&entry, lane);
+        self.used(&entry, thread);
         self.slide(&entry);
-        self.count(key.space, lane, Event::Hit);
+        self.count(key.space, thread, Event::Hit);
         Some(entry)
     }
 
     /// The entry under `key`, without a trace in recency or statistics.
     #[must_use]
     pub fn peek(&self, key: Key<'_>) -> Option<EntryRef> {
-        self.live(key)
+        self.find_readable(key)
     }
 
     /// The entry under `key` also if its TTL has passed but not its grace, and for how many ms it has been
@@ -274,7 +274,7 @@ impl<C: Clock> Cache<C> {
     /// whose tags were invalidated.
     #[must_use]
     pub fn get_stale(&self, key: Key<'_>) -> Option<(EntryRef, u64)> {
-        let entry = self.kept(key)?;
+        let entry = self.find_valid(key)?;
         let stale_ms = match entry.deadline() {
             NEVER => 0,
             _ => self.now().saturating_sub(entry.fresh_until()),
@@ -287,14 +287,14 @@ impl<C: Clock> Cache<C> {
     /// Whether [`Cache::peek`] would find an entry.
     #[must_use]
     pub fn contains(&self, key: Key<'_>) -> bool {
-        self.live(key).is_some()
+        self.find_readable(key).is_some()
     }
 
     /// How long the entry under `key` has to live, in ms: `None` if there is no entry, `Some(None)` if it
     /// does not expire.
     #[must_use]
     pub fn remaining_ttl_ms(&self, key: Key<'_>) -> Option<Option<u64>> {
-        let entry = self.live(key)?;
+        let entry = self.find_readable(key)?;
         let expires = entry.deadline() != NEVER;
         Some(expires.then(|| entry.fresh_until().saturating_sub(self.now())))
     }
@@ -304,7 +304,7 @@ impl<C: Clock> Cache<C> {
     #[must_use]
     pub fn is_due(&self, key: Key<'_>, part: f64) -> bool {
         let has_ttl = |entry: &EntryRef| entry.deadline() != NEVER && entry.ttl() != u64::MAX;
-        let Some(entry) = self.live(key).filter(has_ttl) else { return false };
+        let Some(entry) = self.find_readable(key).filter(has_ttl) else { return false };
         let left = entry.fresh_until().saturating_sub(self.now());
         #[expect(clippy::cast_precision_loss, reason = "both stay below 2^43")]
         let due = left as f64 <= entry.ttl() as f64 * part;
@@ -342,7 +342,7 @@ impl<C: Clock> Cache<C> {
             () => None,
         };
         if let Some((outcome, event)) = unfit {
-            return Ok(self.supersede(
+            return Ok(self.remove_instead(
                 hash,
                 key,
                 InsertOptions { tags: &[], ..options },
@@ -351,10 +351,10 @@ impl<C: Clock> Cache<C> {
                 event,
             ));
         }
-        let lane = Lane::current();
+        let thread = ThreadSlot::current();
         let mut entry = if size > IN_PLACE { Some(EntryRef::new(&parts)?) } else { None };
-        let mut room = Room::new(&self.bounds);
-        // In a full cache a new key needs room in any case; it is made before the stripe is locked.
+        let mut reservation = Reservation::new(&self.bounds);
+        // In a full cache a new key needs room in any case; it is made before the shard is locked.
         if let Some(bound) = self.bounds.obstacle(size)
             && self.table.find(hash, key).is_none()
         {
@@ -362,70 +362,70 @@ impl<C: Clock> Cache<C> {
                 // Nothing is evicted for an entry that there is no memory for.
                 entry = Some(EntryRef::new(&parts)?);
             }
-            self.evict(bound, now, &mut room);
+            self.evict(bound, now, &mut reservation);
         }
         loop {
-            let mut stripe = self.stripes.lock(Stripes::of(hash));
+            let mut shard = self.shards.lock(Shards::of(hash));
             let old = self.table.find(hash, key);
             if options.if_absent && old.as_ref().is_some_and(|old| self.is_readable(old)) {
                 return Ok(Inserted::Present);
             }
             let written = old.as_ref().map(EntryRef::written);
             if options.fence.is_some_and(|fence| !self.permits_write(key.space, fence, hash, written, tags)) {
-                self.count(key.space, lane, Event::Fence);
+                self.count(key.space, thread, Event::Fence);
                 return Ok(Inserted::Fenced);
             }
             let from = old.as_ref().map_or(0, charge);
             let reserved = match &old {
-                Some(_) => room.reserve_bytes(size.saturating_sub(from)),
-                None => room.reserve_entry(size),
+                Some(_) => reservation.reserve_bytes(size.saturating_sub(from)),
+                None => reservation.reserve_entry(size),
             };
             if let Err(bound) = reserved {
                 if let Some(old) = &old {
                     // It is about to be the newest entry, so the room must come from others.
-                    self.used(old, lane);
+                    self.used(old, thread);
                 }
-                drop(stripe);
+                drop(shard);
                 if entry.is_none() {
                     entry = Some(EntryRef::new(&parts)?);
                 }
-                self.evict(bound, now, &mut room);
+                self.evict(bound, now, &mut reservation);
                 continue;
             }
             let entry = match (entry.take(), &old) {
                 (None, None) => Some(EntryRef::new(&parts)?),
                 (entry, _) => entry,
             };
-            let written = self.versions.write();
+            let written = self.fence.write();
             let fence = options.fence.unwrap_or(written);
             match (entry, old) {
                 (Some(entry), None) => {
                     entry.set_sequences(fence, written);
                     self.table.insert(hash, entry.clone());
-                    stripe.link(entry, hash, self.ticks.next(lane), now);
+                    shard.link(entry, hash, self.access_clock.next(thread), now);
                     self.spaces.entered(key.space, size);
-                    room.use_entry(size);
+                    reservation.use_entry(size);
                 }
                 (entry, Some(old)) => {
                     self.count_overwritten(&old, now);
                     let new = Overwrite { parts, fence, written };
-                    self.rewrite(&mut stripe, hash, old, entry, &new, now)?;
-                    room.use_bytes(size.saturating_sub(from));
+                    self.rewrite(&mut shard, hash, old, entry, &new, now)?;
+                    reservation.use_bytes(size.saturating_sub(from));
                     self.bounds.shrunk(from, size);
                 }
                 (None, None) => unreachable!("it was made above"),
             }
-            self.count(key.space, lane, Event::Set);
-            self.expire_some(&mut stripe, now);
+            self.count(key.space, thread, Event::Set);
+            self.expire_some(&mut shard, now);
             return Ok(Inserted::Stored);
         }
     }
 
     /// Puts what `new` says, or the entry that was made of it, in the place of `old`, as the most recently used one.
-    /// `old` is the only reference beside those of the table and the stripe that the caller has.
+    /// `old` is the only reference beside those of the table and the shard that the caller has.
     pub(crate) fn rewrite(
         &self,
-        stripe: &mut Stripe,
+        shard: &mut Shard,
         hash: u64,
         old: EntryRef,
         entry: Option<EntryRef>,
@@ -435,39 +435,39 @@ impl<C: Clock> Cache<C> {
         let (slot, from, uses) = (old.slot(), charge(&old), old.tick());
         let (space, was_cleared) = (old.space(), self.spaces.is_cleared(&old));
         drop(old);
-        if entry.is_none() && self.table.overwrite(hash, stripe.entry_mut(slot), new) {
-            stripe.rewritten(slot, from, now);
+        if entry.is_none() && self.table.overwrite(hash, shard.entry_mut(slot), new) {
+            shard.rewritten(slot, from, now);
         } else {
             let entry = entry.map_or_else(|| EntryRef::new(&new.parts), Ok)?;
             entry.set_sequences(new.fence, new.written);
             entry.set_tick(uses);
-            self.table.replace(hash, stripe.entry(slot), entry.clone());
-            stripe.relink(slot, entry, now);
+            self.table.replace(hash, shard.entry(slot), entry.clone());
+            shard.relink(slot, entry, now);
         }
-        self.used(stripe.entry(slot), Lane::current());
-        self.spaces.overwritten(space, was_cleared, from, charge(stripe.entry(slot)));
+        self.used(shard.entry(slot), ThreadSlot::current());
+        self.spaces.overwritten(space, was_cleared, from, charge(shard.entry(slot)));
         Ok(())
     }
 
     /// Counts an entry that had expired when it was overwritten.
     fn count_overwritten(&self, old: &EntryRef, now: u64) {
         if old.fresh_until() <= now && !self.spaces.is_cleared(old) {
-            self.count(old.space(), Lane::current(), Event::Expire);
+            self.count(old.space(), ThreadSlot::current(), Event::Expire);
         }
     }
 
-    /// Removes a few entries of the stripe that have expired.
-    pub(crate) fn expire_some(&self, stripe: &mut Stripe, now: u64) {
+    /// Removes a few entries of the shard that have expired.
+    pub(crate) fn expire_some(&self, shard: &mut Shard, now: u64) {
         let mut steps = STEPS_PER_WRITE;
         for _ in 0..EXPIRE_PER_WRITE {
-            let Some(slot) = stripe.expired(now, &mut steps) else { break };
-            let hash = self.table.hash(stripe.entry(slot).key());
-            self.forget(stripe, slot, hash, Event::Expire);
+            let Some(slot) = shard.expired(now, &mut steps) else { break };
+            let hash = self.table.hash(shard.entry(slot).key());
+            self.remove_slot(shard, slot, hash, Event::Expire);
         }
     }
 
     /// Does for a value that cannot be stored what storing it would have done to the one before it.
-    fn supersede(
+    fn remove_instead(
         &self,
         hash: u64,
         key: Key<'_>,
@@ -476,22 +476,22 @@ impl<C: Clock> Cache<C> {
         outcome: Inserted,
         event: Option<Event>,
     ) -> Inserted {
-        let mut stripe = self.stripes.lock(Stripes::of(hash));
+        let mut shard = self.shards.lock(Shards::of(hash));
         let old = self.table.find(hash, key);
         if options.if_absent && old.as_ref().is_some_and(|old| self.is_readable(old)) {
             return Inserted::Present;
         }
         let written = old.as_ref().map(EntryRef::written);
         if options.fence.is_some_and(|fence| !self.permits_write(key.space, fence, hash, written, tags)) {
-            self.count(key.space, Lane::current(), Event::Fence);
+            self.count(key.space, ThreadSlot::current(), Event::Fence);
             return Inserted::Fenced;
         }
-        self.versions.remove_key(hash);
+        self.fence.remove_key(hash);
         if let Some(old) = old {
-            self.forget(&mut stripe, old.slot(), hash, self.removal(&old));
+            self.remove_slot(&mut shard, old.slot(), hash, self.removal(&old));
         }
         if let Some(event) = event {
-            self.count(key.space, Lane::current(), event);
+            self.count(key.space, ThreadSlot::current(), event);
         }
         outcome
     }
@@ -507,11 +507,11 @@ impl<C: Clock> Cache<C> {
     #[must_use]
     pub fn take(&self, key: Key<'_>) -> Option<EntryRef> {
         let hash = self.table.hash(key);
-        let mut stripe = self.stripes.lock(Stripes::of(hash));
-        self.versions.remove_key(hash);
+        let mut shard = self.shards.lock(Shards::of(hash));
+        self.fence.remove_key(hash);
         let entry = self.table.find(hash, key)?;
         let event = self.removal(&entry);
-        self.forget(&mut stripe, entry.slot(), hash, event);
+        self.remove_slot(&mut shard, entry.slot(), hash, event);
         (event == Event::Delete).then_some(entry)
     }
 
@@ -519,11 +519,11 @@ impl<C: Clock> Cache<C> {
     /// [`Cache::insert`] with it: if the key or a tag of the value changes in between, the value is refused.
     #[must_use]
     pub fn fence(&self) -> u64 {
-        self.versions.now()
+        self.fence.now()
     }
 
     /// Asks for the load of the value under `key`, which will carry `tags`. It is granted to one caller at a
-    /// time: until that one has [settled](Cache::settle) it, at most `timeout_ms` long, others are told that it
+    /// time: until that one has [completed](Cache::complete) it, at most `timeout_ms` long, others are told that it
     /// is taken, unless the key or a tag changed since. `owner` is any number by which
     /// [`Cache::release`] can end the leases of a caller that is gone.
     ///
@@ -545,14 +545,14 @@ impl<C: Clock> Cache<C> {
         // A caller must not wait for a load that a change of its own tags has overtaken.
         let is_current = |fence: u64, tags: &[u32]| {
             self.permits_hashed(key, request.hash, fence, tags)
-                && self.versions.tags_unchanged(fence, request.tags)
+                && self.fence.tags_unchanged(fence, request.tags)
         };
-        Ok(self.leases.claim(&request, is_current, || self.versions.now()))
+        Ok(self.leases.claim(&request, is_current, || self.fence.now()))
     }
 
     /// Ends a lease that [`Cache::claim`] granted; says whether somebody was told meanwhile that it is taken.
-    pub fn settle(&self, key: Key<'_>, lease: u64) -> bool {
-        self.leases.settle(key, self.table.hash(key), lease)
+    pub fn complete(&self, key: Key<'_>, lease: u64) -> bool {
+        self.leases.complete(key, self.table.hash(key), lease)
     }
 
     /// Ends all leases of `owner`.
@@ -570,7 +570,7 @@ impl<C: Clock> Cache<C> {
     #[cfg(any(test, feature = "validate"))]
     #[must_use]
     pub fn leases_kept(&self) -> usize {
-        self.leases.kept()
+        self.leases.held()
     }
 
     /// How many loads of values of a namespace are under way; of the whole cache for the root.
@@ -592,9 +592,9 @@ impl<C: Clock> Cache<C> {
         self.permits_write(key.space, fence, hash, written, tags)
     }
 
-    /// As `Versions::permits`, for a key of a namespace.
+    /// As `Fence::permits`, for a key of a namespace.
     fn permits_write(&self, space: Space, fence: u64, hash: u64, written: Option<u64>, tags: &[u32]) -> bool {
-        self.spaces.cleared(space) <= fence && self.versions.permits(fence, hash, written, tags)
+        self.spaces.cleared(space) <= fence && self.fence.permits(fence, hash, written, tags)
     }
 
     fn tag_numbers(&self, tags: &[Key<'_>]) -> Vec<u32> {
@@ -603,14 +603,14 @@ impl<C: Clock> Cache<C> {
 
     /// Tags are those of the whole cache.
     fn tag_number(&self, tag: Key<'_>) -> u32 {
-        Versions::tag(self.table.hash(tag.of(Space::ROOT)))
+        Fence::tag(self.table.hash(tag.of(Space::ROOT)))
     }
 
     /// Makes every entry that carries `tag` unreadable, in constant time. Entries whose load began before
     /// are refused from now on. Where more other tags than a fifth of the cache's entries were invalidated since an
     /// entry was last read, it may be lost with them. The memory is reclaimed as entries are read, overwritten or evicted.
     pub fn invalidate_tag(&self, tag: Key<'_>) {
-        self.versions.invalidate_tag(self.tag_number(tag));
+        self.fence.invalidate_tag(self.tag_number(tag));
     }
 
     /// How many entries are held. Expired ones count until they are removed.

@@ -10,10 +10,10 @@ use std::sync::OnceLock;
 use parking_lot::Mutex;
 
 use crate::cache::{Cache, charge};
-use crate::shard::STRIPES;
+use crate::shard::SHARDS;
 use crate::shard::entry::EntryRef;
 use crate::stats::{Event, Stats, Tally};
-use crate::sync::thread_slot::Lane;
+use crate::sync::thread_slot::ThreadSlot;
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::clock::Clock;
 use crate::{Error, Key};
@@ -38,10 +38,10 @@ impl Space {
     }
 }
 
-/// What is known of one namespace. `entries` and `bytes` change under the lock of an entry's stripe.
+/// What is known of one namespace. `entries` and `bytes` change under the lock of an entry's shard.
 #[derive(Default)]
 struct State {
-    /// The sequence of the last clearing; changed with all stripes locked.
+    /// The sequence of the last clearing; changed with all shards locked.
     cleared: AtomicU64,
     entries: AtomicU64,
     bytes: AtomicU64,
@@ -97,7 +97,7 @@ impl Spaces {
         space != Space::ROOT && entry.written() <= self.cleared(space)
     }
 
-    /// Counts an entry of `bytes` in. The caller has its stripe locked, as for the next two.
+    /// Counts an entry of `bytes` in. The caller has its shard locked, as for the next two.
     pub(crate) fn entered(&self, space: Space, bytes: u64) {
         if let Some(state) = self.state(space) {
             state.entries.fetch_add(1, Ordering::Relaxed);
@@ -137,7 +137,7 @@ impl Spaces {
         }
     }
 
-    /// Counts everything out; says how many entries had been counted out before. The caller has all stripes locked.
+    /// Counts everything out; says how many entries had been counted out before. The caller has all shards locked.
     pub(crate) fn emptied(&self) -> u64 {
         for state in self.chunks.iter().filter_map(OnceLock::get).flatten() {
             let entries = state.entries.swap(0, Ordering::Relaxed);
@@ -193,13 +193,13 @@ impl<C: Clock> Cache<C> {
     /// this is [`Cache::clear`].
     pub fn clear_namespace(&self, space: Space) {
         let Some(state) = self.spaces.state(space) else { return self.clear() };
-        // With all stripes locked nothing is written or removed, so that the counts are those of this moment.
-        let stripes: Vec<_> = (0..STRIPES).map(|number| self.stripes.lock(number)).collect();
-        self.versions.clear_space(&state.cleared);
+        // With all shards locked nothing is written or removed, so that the counts are those of this moment.
+        let shards: Vec<_> = (0..SHARDS).map(|number| self.shards.lock(number)).collect();
+        self.fence.clear_space(&state.cleared);
         let count = state.entries.swap(0, Ordering::Relaxed);
         state.bytes.store(0, Ordering::Relaxed);
         self.spaces.leftovers.fetch_add(count, Ordering::Relaxed);
-        drop(stripes);
+        drop(shards);
         self.stats.add(Event::Clear, count);
         state.tally.add(Event::Clear, count);
     }
@@ -229,8 +229,8 @@ impl<C: Clock> Cache<C> {
     }
 
     /// Counts an event of a namespace, and of the cache.
-    pub(crate) fn count(&self, space: Space, lane: Lane, event: Event) {
-        self.stats.count_in(lane, event);
+    pub(crate) fn count(&self, space: Space, thread: ThreadSlot, event: Event) {
+        self.stats.count_in(thread, event);
         self.spaces.count(space, event, 1);
     }
 }

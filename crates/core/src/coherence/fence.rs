@@ -12,33 +12,33 @@ use std::sync::Arc;
 use crossbeam_utils::CachePadded;
 
 use crate::coherence::tags::{Invalidations, STEP};
-use crate::coherence::version_table::Board;
+use crate::coherence::version_table::VersionTable;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// Stripes of a large cache (512 KiB, of which only touched pages are resident).
 const MAX_STRIPES: usize = 1 << 16;
 const MIN_STRIPES: usize = 1 << 10;
-/// Words of the board: 128 KiB, little enough to stay in a processor's cache beside what is read with it. Keys
+/// Words of the version table: 128 KiB, little enough to stay in a processor's cache beside what is read with it. Keys
 /// that share one only cost each other's copies a call that decodes nothing.
 const MAX_CELLS: usize = 1 << 14;
 
 /// A fence that lies further back than this says nothing any more; entries keep the distance in 32 bits.
 const MOST_CHANGES: u64 = 1 << 31;
 
-pub(crate) struct Versions {
+pub(crate) struct Fence {
     /// The sequence number of the latest change.
     sequence: CachePadded<AtomicU64>,
     keys: Box<[AtomicU64]>,
     tags: Invalidations,
     /// Where threads see that an entry they copied has changed, and whether any tag has.
-    board: Arc<Board>,
+    versions: Arc<VersionTable>,
     /// The sequence of the last `clear`.
     cleared: AtomicU64,
     /// Held by whoever writes the number of the last invalidation.
     invalidating: Mutex<()>,
 }
 
-impl Versions {
+impl Fence {
     /// Tables that suit a cache of up to `max` entries.
     pub(crate) fn new(max: usize) -> Self {
         let stripes = max.clamp(MIN_STRIPES, MAX_STRIPES).next_power_of_two();
@@ -50,17 +50,17 @@ impl Versions {
             sequence: CachePadded::new(AtomicU64::new(0)),
             keys: (0..stripes).map(|_| AtomicU64::new(0)).collect(),
             tags: Invalidations::new(lines),
-            board: Arc::new(Board::new(stripes.min(MAX_CELLS))),
+            versions: Arc::new(VersionTable::new(stripes.min(MAX_CELLS))),
             cleared: AtomicU64::new(0),
             invalidating: Mutex::new(()),
         }
     }
 
-    pub(crate) fn board(&self) -> &Arc<Board> {
-        &self.board
+    pub(crate) fn version_table(&self) -> &Arc<VersionTable> {
+        &self.versions
     }
 
-    /// The stripe of a hash. The middle bits: the table takes its shard and its place from both ends.
+    /// The stripe of a hash. The middle bits: the table takes its segment and its place from both ends.
     fn stripe(&self, hash: u64) -> usize {
         (hash >> 20) as usize & (self.keys.len() - 1)
     }
@@ -97,15 +97,15 @@ impl Versions {
         }
     }
 
-    /// Records the invalidation of a tag. One at a time: on the board it is under way from its first store to
+    /// Records the invalidation of a tag. One at a time: in the version table it is under way from its first store to
     /// its last, and no copy that is looked at in between is taken for good.
     pub(crate) fn invalidate_tag(&self, tag: u32) {
         let alone = self.invalidating.lock();
         // The only multiple among the numbers that this draws.
         let sequence = (self.sequence.fetch_add(STEP, Ordering::SeqCst) + STEP) / STEP * STEP;
-        self.board.begin_invalidation(sequence);
+        self.versions.begin_invalidation(sequence);
         self.tags.record(tag, sequence);
-        self.board.end_invalidation(sequence);
+        self.versions.end_invalidation(sequence);
         drop(alone);
     }
 
@@ -114,18 +114,18 @@ impl Versions {
         let alone = self.invalidating.lock();
         let sequence = self.advance();
         self.cleared.store(sequence, Ordering::SeqCst);
-        self.board.end_invalidation(sequence);
+        self.versions.end_invalidation(sequence);
         drop(alone);
     }
 
-    /// Records that a namespace was cleared, whose number is `cleared`. The caller has all stripes locked. As for a
+    /// Records that a namespace was cleared, whose number is `cleared`. The caller has all shards locked. As for a
     /// tag, no copy that is looked at meanwhile is taken for good.
     pub(crate) fn clear_space(&self, cleared: &AtomicU64) {
         let alone = self.invalidating.lock();
         let sequence = self.advance();
-        self.board.begin_invalidation(sequence);
+        self.versions.begin_invalidation(sequence);
         cleared.store(sequence, Ordering::SeqCst);
-        self.board.end_invalidation(sequence);
+        self.versions.end_invalidation(sequence);
         drop(alone);
     }
 
@@ -154,18 +154,18 @@ impl Versions {
             return Some(fence);
         }
         // Before the tags are looked at: what was invalidated by then is found.
-        let latest = self.board.invalidation();
-        if Board::is_quiet_since(latest, fence) {
+        let latest = self.versions.invalidation();
+        if VersionTable::is_quiet_since(latest, fence) {
             return Some(fence);
         }
         let is_unchanged = tags.iter().all(|&tag| self.tags.is_unchanged(tag, fence));
-        is_unchanged.then(|| fence.max(Board::latest_done(latest)))
+        is_unchanged.then(|| fence.max(VersionTable::latest_done(latest)))
     }
 
     /// The bytes of all tables.
     #[cfg(all(test, not(loom)))]
     fn bytes(&self) -> usize {
-        size_of_val(&*self.keys) + self.tags.bytes() + size_of_val(self.board.words())
+        size_of_val(&*self.keys) + self.tags.bytes() + size_of_val(self.versions.words())
     }
 }
 
@@ -175,9 +175,9 @@ mod sizes {
 
     #[test]
     fn the_tables_follow_the_size_of_the_cache() {
-        assert!(Versions::new(1_000).bytes() <= 64 << 10);
-        assert!(Versions::new(1).bytes() <= 64 << 10);
-        assert!(Versions::new(usize::MAX).bytes() <= 3 << 20);
+        assert!(Fence::new(1_000).bytes() <= 64 << 10);
+        assert!(Fence::new(1).bytes() <= 64 << 10);
+        assert!(Fence::new(usize::MAX).bytes() <= 3 << 20);
     }
 }
 
@@ -188,59 +188,58 @@ mod tests {
     use loom::thread;
 
     use super::*;
-    use crate::coherence::version_table::Sighting;
+    use crate::coherence::version_table::Stamp;
 
-    fn versions() -> Arc<Versions> {
-        Arc::new(Versions::with_sizes(1, 1))
+    fn fence() -> Arc<Fence> {
+        Arc::new(Fence::with_sizes(1, 1))
     }
 
     /// A load that began before an invalidation returned is not served after it, whenever it is stored.
     #[test]
     fn what_was_loaded_before_an_invalidation_is_not_read_after_it() {
         loom::model(|| {
-            let (versions, truth) = (versions(), Arc::new(AtomicU64::new(0)));
+            let (fence, truth) = (fence(), Arc::new(AtomicU64::new(0)));
             let changer = {
-                let (versions, truth) = (Arc::clone(&versions), Arc::clone(&truth));
+                let (fence, truth) = (Arc::clone(&fence), Arc::clone(&truth));
                 thread::spawn(move || {
                     truth.store(1, Ordering::SeqCst);
-                    versions.invalidate_tag(0);
+                    fence.invalidate_tag(0);
                 })
             };
-            let fence = versions.now();
+            let begun = fence.now();
             let loaded = truth.load(Ordering::SeqCst);
-            let stored = versions.permits(fence, 0, None, &[0]);
+            let stored = fence.permits(begun, 0, None, &[0]);
             changer.join().unwrap();
-            let readable = stored && versions.tags_unchanged(fence, &[0]);
+            let readable = stored && fence.tags_unchanged(begun, &[0]);
             assert!(!(readable && loaded == 0));
         });
     }
 
-    /// The same for the removal of a key, under the lock of its stripe.
+    /// The same for the removal of a key, under the lock of its shard.
     #[test]
     fn what_was_loaded_before_a_removal_is_not_stored_after_it() {
         loom::model(|| {
-            let (versions, truth) = (versions(), Arc::new(AtomicU64::new(0)));
-            let stripe = Arc::new(Mutex::new(None));
+            let (fence, truth) = (fence(), Arc::new(AtomicU64::new(0)));
+            let shard = Arc::new(Mutex::new(None));
             let changer = {
-                let (versions, truth, stripe) =
-                    (Arc::clone(&versions), Arc::clone(&truth), Arc::clone(&stripe));
+                let (fence, truth, shard) = (Arc::clone(&fence), Arc::clone(&truth), Arc::clone(&shard));
                 thread::spawn(move || {
                     truth.store(1, Ordering::SeqCst);
-                    let mut stripe = stripe.lock().unwrap();
-                    versions.remove_key(0);
-                    *stripe = None;
+                    let mut shard = shard.lock().unwrap();
+                    fence.remove_key(0);
+                    *shard = None;
                 })
             };
-            let fence = versions.now();
+            let begun = fence.now();
             let loaded = truth.load(Ordering::SeqCst);
             {
-                let mut stripe = stripe.lock().unwrap();
-                if versions.permits(fence, 0, None, &[]) {
-                    *stripe = Some(loaded);
+                let mut shard = shard.lock().unwrap();
+                if fence.permits(begun, 0, None, &[]) {
+                    *shard = Some(loaded);
                 }
             }
             changer.join().unwrap();
-            assert_ne!(*stripe.lock().unwrap(), Some(0));
+            assert_ne!(*shard.lock().unwrap(), Some(0));
         });
     }
 
@@ -248,21 +247,21 @@ mod tests {
     #[test]
     fn a_copy_does_not_outlive_an_invalidation_that_somebody_saw() {
         loom::model(|| {
-            let (versions, done) = (versions(), Arc::new(AtomicBool::new(false)));
+            let (fence, done) = (fence(), Arc::new(AtomicBool::new(false)));
             let changer = {
-                let (versions, done) = (Arc::clone(&versions), Arc::clone(&done));
+                let (fence, done) = (Arc::clone(&fence), Arc::clone(&done));
                 thread::spawn(move || {
-                    versions.invalidate_tag(0);
+                    fence.invalidate_tag(0);
                     done.store(true, Ordering::Release);
                 })
             };
             // An entry stored at the beginning, read and copied.
-            let sighting = Sighting::of_invalidation(versions.board().invalidation());
-            let copied = versions.tags_unchanged(0, &[0]);
+            let stamp = Stamp::of_invalidation(fence.version_table().invalidation());
+            let copied = fence.tags_unchanged(0, &[0]);
             let was_done = done.load(Ordering::Acquire);
-            let gone = !versions.tags_unchanged(0, &[0]);
+            let gone = !fence.tags_unchanged(0, &[0]);
             #[expect(clippy::float_cmp, reason = "the comparison that readers of copies make")]
-            let served = copied && f64::from_bits(versions.board().invalidation()) == sighting;
+            let served = copied && f64::from_bits(fence.version_table().invalidation()) == stamp;
             assert!(!(served && (was_done || gone)));
             changer.join().unwrap();
         });
@@ -272,17 +271,17 @@ mod tests {
     #[test]
     fn what_was_invalidated_stays_so_when_its_place_is_taken() {
         loom::model(|| {
-            let versions = versions();
+            let fence = fence();
             for tag in 0..7 {
-                versions.invalidate_tag(tag);
+                fence.invalidate_tag(tag);
             }
             let changer = {
-                let versions = Arc::clone(&versions);
-                thread::spawn(move || versions.invalidate_tag(7))
+                let fence = Arc::clone(&fence);
+                thread::spawn(move || fence.invalidate_tag(7))
             };
-            assert!(!versions.tags_unchanged(0, &[0]));
+            assert!(!fence.tags_unchanged(0, &[0]));
             changer.join().unwrap();
-            assert!(!versions.tags_unchanged(0, &[0]));
+            assert!(!fence.tags_unchanged(0, &[0]));
         });
     }
 
@@ -290,15 +289,15 @@ mod tests {
     #[test]
     fn what_is_known_of_tags_leaves_out_no_invalidation() {
         loom::model(|| {
-            let versions = versions();
-            versions.invalidate_tag(1);
+            let fence = fence();
+            fence.invalidate_tag(1);
             let changer = {
-                let versions = Arc::clone(&versions);
-                thread::spawn(move || versions.invalidate_tag(0))
+                let fence = Arc::clone(&fence);
+                thread::spawn(move || fence.invalidate_tag(0))
             };
-            let known = versions.tags_unchanged_until(0, &[0]);
+            let known = fence.tags_unchanged_until(0, &[0]);
             changer.join().unwrap();
-            assert!(known.is_none_or(|known| !versions.tags_unchanged(known, &[0])));
+            assert!(known.is_none_or(|known| !fence.tags_unchanged(known, &[0])));
         });
     }
 
@@ -306,23 +305,22 @@ mod tests {
     #[test]
     fn a_copy_does_not_outlive_a_clearing_that_somebody_saw() {
         loom::model(|| {
-            let (versions, done) = (versions(), Arc::new(AtomicBool::new(false)));
+            let (fence, done) = (fence(), Arc::new(AtomicBool::new(false)));
             let cleared = Arc::new(AtomicU64::new(0));
-            let written = versions.write();
+            let written = fence.write();
             let changer = {
-                let (versions, done, cleared) =
-                    (Arc::clone(&versions), Arc::clone(&done), Arc::clone(&cleared));
+                let (fence, done, cleared) = (Arc::clone(&fence), Arc::clone(&done), Arc::clone(&cleared));
                 thread::spawn(move || {
-                    versions.clear_space(&cleared);
+                    fence.clear_space(&cleared);
                     done.store(true, Ordering::Release);
                 })
             };
-            let sighting = Sighting::of_invalidation(versions.board().invalidation());
+            let stamp = Stamp::of_invalidation(fence.version_table().invalidation());
             let copied = written > cleared.load(Ordering::SeqCst);
             let was_done = done.load(Ordering::Acquire);
             let gone = written <= cleared.load(Ordering::SeqCst);
             #[expect(clippy::float_cmp, reason = "the comparison that readers of copies make")]
-            let served = copied && f64::from_bits(versions.board().invalidation()) == sighting;
+            let served = copied && f64::from_bits(fence.version_table().invalidation()) == stamp;
             assert!(!(served && (was_done || gone)));
             changer.join().unwrap();
         });
@@ -332,15 +330,15 @@ mod tests {
     #[test]
     fn a_copy_does_not_outlive_a_write() {
         loom::model(|| {
-            let (versions, done) = (versions(), Arc::new(AtomicBool::new(false)));
+            let (fence, done) = (fence(), Arc::new(AtomicBool::new(false)));
             let shard = Arc::new(Mutex::new(0));
             let writer = {
-                let (versions, done, shard) = (Arc::clone(&versions), Arc::clone(&done), Arc::clone(&shard));
+                let (fence, done, shard) = (Arc::clone(&fence), Arc::clone(&done), Arc::clone(&shard));
                 thread::spawn(move || {
-                    let written = versions.write();
+                    let written = fence.write();
                     {
                         let mut value = shard.lock().unwrap();
-                        versions.board().wrote(0, written);
+                        fence.version_table().wrote(0, written);
                         *value = 1;
                     }
                     done.store(true, Ordering::Release);
@@ -348,11 +346,11 @@ mod tests {
             };
             let (copy, version) = {
                 let value = shard.lock().unwrap();
-                (*value, versions.board().version(0))
+                (*value, fence.version_table().version(0))
             };
             let was_done = done.load(Ordering::Acquire);
             let seen = *shard.lock().unwrap();
-            let served = versions.board().version(0) == version;
+            let served = fence.version_table().version(0) == version;
             assert!(!(served && copy == 0 && (was_done || seen == 1)));
             writer.join().unwrap();
         });

@@ -1,6 +1,6 @@
 //! Who loads what: at most one load a key at a time, over all threads.
 //!
-//! A lease is taken together with the fence of the load that it stands for. It ends when its holder settles
+//! A lease is taken together with the fence of the load that it stands for. It ends when its holder completes
 //! it, when its time is up, when its holder is gone, or as soon as its key or tags change: a load that was
 //! overtaken is nobody's to wait for.
 
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::Mutex;
 use crate::{Key, Space};
 
-const SHARDS: usize = 16;
+const STRIPES: usize = 16;
 
 /// A load that is under way.
 struct Lease {
@@ -30,7 +30,7 @@ struct Lease {
 pub enum Claim {
     /// The load is the caller's.
     Granted {
-        /// What [`Cache::settle`](crate::Cache::settle) takes.
+        /// What [`Cache::complete`](crate::Cache::complete) takes.
         lease: u64,
         /// What the value is to be inserted with.
         fence: u64,
@@ -42,18 +42,18 @@ pub enum Claim {
 type Name = (Box<[u8]>, u8, Space);
 
 #[derive(Default)]
-struct Shard {
+struct Stripe {
     leases: HashMap<Name, Lease>,
-    /// As many leases are few; of more, those that nobody will settle are looked for.
+    /// As many leases are few; of more, those that nobody will complete are looked for.
     few: usize,
 }
 
-/// Leases of a shard that are always few.
+/// Leases of a stripe that are always few.
 const FEW: usize = 64;
 
 #[derive(Default)]
 pub(crate) struct Leases {
-    shards: [Mutex<Shard>; SHARDS],
+    stripes: [Mutex<Stripe>; STRIPES],
     last: AtomicU64,
 }
 
@@ -72,8 +72,8 @@ fn name(key: Key<'_>) -> Name {
 }
 
 impl Leases {
-    fn shard(&self, hash: u64) -> &Mutex<Shard> {
-        &self.shards[(hash >> 44) as usize % SHARDS]
+    fn stripe(&self, hash: u64) -> &Mutex<Stripe> {
+        &self.stripes[(hash >> 44) as usize % STRIPES]
     }
 
     /// Grants the load unless one is under way of which `is_current`, given its fence and tags, is true.
@@ -84,9 +84,9 @@ impl Leases {
         is_current: impl FnOnce(u64, &[u32]) -> bool,
         fence: impl FnOnce() -> u64,
     ) -> Claim {
-        let mut shard = self.shard(request.hash).lock();
+        let mut stripe = self.stripe(request.hash).lock();
         let name = name(request.key);
-        if let Some(lease) = shard.leases.get_mut(&name)
+        if let Some(lease) = stripe.leases.get_mut(&name)
             && request.now < lease.ends
             && is_current(lease.fence, &lease.tags)
         {
@@ -96,47 +96,47 @@ impl Leases {
         let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         let fence = fence();
         let Request { owner, ends, tags, .. } = *request;
-        if shard.leases.len() > shard.few.max(FEW) {
-            shard.leases.retain(|_, lease| request.now < lease.ends);
-            shard.few = 2 * shard.leases.len();
+        if stripe.leases.len() > stripe.few.max(FEW) {
+            stripe.leases.retain(|_, lease| request.now < lease.ends);
+            stripe.few = 2 * stripe.leases.len();
         }
-        shard.leases.insert(name, Lease { number, owner, fence, tags: tags.into(), ends, awaited: false });
+        stripe.leases.insert(name, Lease { number, owner, fence, tags: tags.into(), ends, awaited: false });
         Claim::Granted { lease: number, fence }
     }
 
     /// Ends a lease, and says whether somebody waits. One that has been taken over stays.
-    pub(crate) fn settle(&self, key: Key<'_>, hash: u64, number: u64) -> bool {
-        let mut shard = self.shard(hash).lock();
+    pub(crate) fn complete(&self, key: Key<'_>, hash: u64, number: u64) -> bool {
+        let mut stripe = self.stripe(hash).lock();
         let name = name(key);
-        if shard.leases.get(&name).is_none_or(|lease| lease.number != number) {
+        if stripe.leases.get(&name).is_none_or(|lease| lease.number != number) {
             return false;
         }
-        shard.leases.remove(&name).is_some_and(|lease| lease.awaited)
+        stripe.leases.remove(&name).is_some_and(|lease| lease.awaited)
     }
 
     /// Ends all leases of an owner.
     pub(crate) fn release(&self, owner: u64) {
-        for shard in &self.shards {
-            shard.lock().leases.retain(|_, lease| lease.owner != owner);
+        for stripe in &self.stripes {
+            stripe.lock().leases.retain(|_, lease| lease.owner != owner);
         }
     }
 
     /// How many have not ended by `now`.
     pub(crate) fn len(&self, now: u64) -> usize {
         let under_way =
-            |shard: &Mutex<Shard>| shard.lock().leases.values().filter(|lease| now < lease.ends).count();
-        self.shards.iter().map(under_way).sum()
+            |stripe: &Mutex<Stripe>| stripe.lock().leases.values().filter(|lease| now < lease.ends).count();
+        self.stripes.iter().map(under_way).sum()
     }
 
     /// How many are kept, ended or not.
     #[cfg(any(test, feature = "validate"))]
-    pub(crate) fn kept(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().leases.len()).sum()
+    pub(crate) fn held(&self) -> usize {
+        self.stripes.iter().map(|stripe| stripe.lock().leases.len()).sum()
     }
 
     /// How many are for keys of a namespace and have not ended by `now`.
     pub(crate) fn len_in(&self, space: Space, now: u64) -> usize {
         let is_one = |(name, lease): &(&Name, &Lease)| name.2 == space && now < lease.ends;
-        self.shards.iter().map(|shard| shard.lock().leases.iter().filter(is_one).count()).sum()
+        self.stripes.iter().map(|stripe| stripe.lock().leases.iter().filter(is_one).count()).sum()
     }
 }

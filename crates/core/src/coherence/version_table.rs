@@ -1,18 +1,18 @@
 //! The version table: plain memory that tells, without a call, whether a copy of an entry still holds.
 //!
-//! A [`Board`] is plain memory. Whoever copies an entry notes what [`Sighting`] says; as long as the same numbers
-//! stand on the board and the deadline is ahead, a read of the cache would return that very entry. The numbers
+//! A [`VersionTable`] is plain memory. Whoever copies an entry notes what [`Stamp`] says; as long as the same numbers
+//! stand in the version table and the deadline is ahead, a read of the cache would return that very entry. The numbers
 //! are `f64`, so that JavaScript can compare them in place, and no number is ever written twice in one word,
 //! so an unchanged word means that nothing happened.
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// The words of a board, each an `f64` in the machine's own order.
+/// The words of a version table, each an `f64` in the machine's own order.
 ///
 /// Word 0 is the sequence number of the last invalidation of a tag or clearing of everything or of a namespace; while one is under
-/// way it is one that no sighting has. From word [`Board::CELLS`] on, each word stands for the keys that share it,
+/// way it is one that no stamp has. From word [`VersionTable::CELLS`] on, each word stands for the keys that share it,
 /// and holds the number of the last change to one of them.
-pub struct Board {
+pub struct VersionTable {
     words: Box<[AtomicU64]>,
 }
 
@@ -21,7 +21,7 @@ fn bits(sequence: u64, half: bool) -> u64 {
     (sequence as f64 + if half { 0.5 } else { 0.0 }).to_bits()
 }
 
-impl Board {
+impl VersionTable {
     /// The first word that stands for keys. Those before it fill a cache line, so that invalidations and
     /// writes do not disturb each other.
     pub const CELLS: usize = 8;
@@ -38,7 +38,7 @@ impl Board {
 
     /// The word of the keys of this hash.
     pub(crate) fn cell(&self, hash: u64) -> usize {
-        // The middle bits: the table takes its shard and its place from both ends.
+        // The middle bits: the table takes its segment and its place from both ends.
         let number =
             usize::try_from(hash >> 20 & u64::from(u32::MAX)).unwrap_or_else(|_| unreachable!("32 bits"));
         Self::CELLS + (number & (self.words.len() - Self::CELLS - 1))
@@ -91,8 +91,8 @@ impl Board {
 
 /// What a copy of an entry is to be checked against.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sighting {
-    /// The word of the board that stands for the entry's key.
+pub struct Stamp {
+    /// The word of the version table that stands for the entry's key.
     pub cell: u32,
     /// What stood there when the entry was read.
     pub version: f64,
@@ -107,7 +107,7 @@ pub struct Sighting {
     pub hash: u64,
 }
 
-impl Sighting {
+impl Stamp {
     /// `invalidation` as it was before the entry was looked at.
     pub(crate) fn of_invalidation(bits: u64) -> f64 {
         let number = f64::from_bits(bits);

@@ -1,9 +1,9 @@
-//! The order of use of one stripe, oldest first, with lazy promotion.
+//! The order of use of one shard, oldest first, with lazy promotion.
 //!
 //! A hit only stores a new tick in its entry. The queue keeps, for each slot, the tick it last saw, which
 //! is never newer than the entry's own; when a slot reaches the head and its entry proves to have been used
 //! since, the caller places it again under the newer tick. What comes to the head with its tick unchanged
-//! is the least recently used slot of the stripe, exactly.
+//! is the least recently used slot of the shard, exactly.
 //!
 //! The queue is a row of runs with rising, disjoint ranges of ticks. A run is unsorted until it becomes
 //! the head, so placing is a push, and sorting costs a bounded amount at a time.

@@ -1,10 +1,10 @@
-//! The order of one stripe under S3-FIFO.
+//! The order of one shard under S3-FIFO.
 //!
 //! After J. Yang, Y. Zhang, Z. Qiu, Y. Yue and K. V. Rashmi, "FIFO Queues Are All You Need for Cache Eviction"
 //! (SOSP '23). New keys enter a small queue, a tenth of the cache; what was used more than once there moves on to
 //! the main queue, and what was not leaves, its key remembered as a ghost. A key that comes back while its ghost is
 //! there enters the main queue at once. In the main queue an entry that was used goes round again. Whether the small
-//! or the main queue of the whole cache gives way, and in which stripe, is for the caller.
+//! or the main queue of the whole cache gives way, and in which shard, is for the caller.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -18,7 +18,7 @@ pub(crate) enum Bound {
     Bytes,
 }
 
-/// Counts what is held. Room is reserved before it is used, so the counts never exceed the bounds, not
+/// Counts what is held. Reservation is reserved before it is used, so the counts never exceed the bounds, not
 /// even for an instant between two threads.
 pub(crate) struct Bounds {
     max_entries: u64,
@@ -90,15 +90,15 @@ impl Bounds {
     }
 }
 
-/// Room that is reserved and not in use: what a write needs, or what an eviction left. What is left of it is
+/// Reservation that is reserved and not in use: what a write needs, or what an eviction left. What is left of it is
 /// given back when it goes.
-pub(crate) struct Room<'a> {
+pub(crate) struct Reservation<'a> {
     bounds: &'a Bounds,
     entries: u64,
     bytes: u64,
 }
 
-impl<'a> Room<'a> {
+impl<'a> Reservation<'a> {
     pub(crate) fn new(bounds: &'a Bounds) -> Self {
         Self { bounds, entries: 0, bytes: 0 }
     }
@@ -154,7 +154,7 @@ impl<'a> Room<'a> {
     }
 }
 
-impl Drop for Room<'_> {
+impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         self.release();
     }

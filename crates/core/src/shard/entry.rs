@@ -57,7 +57,7 @@ struct Header {
     facts: AtomicU64,
     /// How many `EntryRef`s point here.
     refs: AtomicU32,
-    /// The entry's place in its stripe; meaningful only under the stripe's lock.
+    /// The entry's place in its shard; meaningful only under the shard's lock.
     slot: AtomicU32,
 }
 
@@ -251,11 +251,11 @@ impl EntryRef {
     }
 
     /// Turns an entry into another one of the same key, if that takes a block of the same size. Says whether it
-    /// did: not where there are other references than these two, that of the table and that of the stripe.
-    pub(crate) fn overwrite(held: &mut Self, in_stripe: &mut Self, new: &Overwrite<'_>) -> bool {
+    /// did: not where there are other references than these two, that of the table and that of the shard.
+    pub(crate) fn overwrite(held: &mut Self, in_shard: &mut Self, new: &Overwrite<'_>) -> bool {
         let parts = &new.parts;
         let layout = held.shape().layout();
-        if !held.same(in_stripe)
+        if !held.same(in_shard)
             || parts.shape().layout() != layout
             || u32::try_from(parts.value.bytes.len()).is_err()
         {
@@ -432,12 +432,12 @@ impl EntryRef {
         DEADLINE.get(self.facts())
     }
 
-    /// Sets the deadline, at most [`NEVER`]. To be called under the lock of the entry's stripe, which has to be told.
+    /// Sets the deadline, at most [`NEVER`]. To be called under the lock of the entry's shard, which has to be told.
     pub(crate) fn set_deadline(&self, deadline: u64) {
         self.change_deadline(|_| Some(deadline));
     }
 
-    /// Moves the deadline of an entry that has one away to `deadline`, never nearer. The stripe need not be told:
+    /// Moves the deadline of an entry that has one away to `deadline`, never nearer. The shard need not be told:
     /// it looks at the deadline again when the one that it knows comes up.
     pub(crate) fn extend_deadline(&self, deadline: u64) {
         self.change_deadline(|old| (old < deadline).then_some(deadline));
@@ -637,7 +637,7 @@ mod tests {
             tags in prop::collection::vec(any::<u32>(), 0..=crate::MAX_TAGS),
         ) {
             let mut held = EntryRef::new(&parts(&key, &values[0], &[], 0)).unwrap();
-            let mut in_stripe = held.clone();
+            let mut in_shard = held.clone();
             for (number, value) in values.iter().enumerate() {
                 let old = held.shape();
                 let tags = &tags[..number % (tags.len() + 1)];
@@ -647,7 +647,7 @@ mod tests {
                 };
                 let fits = parts.shape().layout() == old.layout();
                 let reader = (number % 3 == 0).then(|| held.clone());
-                let done = EntryRef::overwrite(&mut held, &mut in_stripe, &Overwrite { parts, fence: 3, written: 9 });
+                let done = EntryRef::overwrite(&mut held, &mut in_shard, &Overwrite { parts, fence: 3, written: 9 });
                 prop_assert_eq!(done, fits && reader.is_none());
                 if done {
                     check(&held, &parts);
@@ -742,7 +742,7 @@ mod explored {
     fn an_overwrite_never_changes_what_somebody_reads() {
         loom::model(|| {
             let entry = EntryRef::new(&parts(b"old")).unwrap();
-            let mut in_stripe = entry.clone();
+            let mut in_shard = entry.clone();
             let shard = Arc::new(RwLock::new(entry));
             let readers: Vec<_> = (0..2)
                 .map(|_| {
@@ -759,7 +759,7 @@ mod explored {
             {
                 let mut held = shard.write().unwrap();
                 let new = Overwrite { parts: parts(b"new"), fence: 1, written: 1 };
-                if !EntryRef::overwrite(&mut held, &mut in_stripe, &new) {
+                if !EntryRef::overwrite(&mut held, &mut in_shard, &new) {
                     *held = EntryRef::new(&parts(b"new")).unwrap();
                 }
             }

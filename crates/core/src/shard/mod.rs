@@ -1,8 +1,8 @@
 //! One part of the cache's bookkeeping: the slots, the order of use and the deadlines of some of the keys.
 //!
-//! A key belongs to one stripe for good, and every change of it happens under that stripe's lock. Two
-//! stripes are never locked together but by `clear`, in their order, and a shard of the table is locked only
-//! inside a stripe, never the other way round: that is the whole lock order.
+//! A key belongs to one shard for good, and every change of it happens under that shard's lock. Two
+//! shards are never locked together but by `clear`, in their order, and a segment of the table is locked only
+//! inside a shard, never the other way round: that is the whole lock order.
 
 pub(crate) mod bounds;
 pub(crate) mod entry;
@@ -26,14 +26,14 @@ use crate::shard::slab::Slab;
 use crate::shard::wheel::{Step, Wheel};
 use crate::sync::{Mutex, MutexGuard};
 
-/// Stripes of a cache: enough to keep several writers apart.
-pub(crate) const STRIPES: usize = 16;
+/// Shards of a cache: enough to keep several writers apart.
+pub(crate) const SHARDS: usize = 16;
 
-/// What [`Stripe::victim`] found.
+/// What [`Shard::victim`] found.
 pub(crate) enum Victim {
     /// The entry that is to go is in this slot.
     Found(u32),
-    /// Another stripe, or another queue, may hold it.
+    /// Another shard, or another queue, may hold it.
     Elsewhere,
     /// Everything that came up was used, and no more of it may be placed again.
     Spent,
@@ -44,7 +44,7 @@ pub(crate) enum Victim {
 /// What one search for a victim may still place again, and what of it would be the least loss.
 pub(crate) struct PutBacks {
     left: u32,
-    /// How much it was used, its stripe, its slot, and the tick that it had.
+    /// How much it was used, its shard, its slot, and the tick that it had.
     least: Option<(u64, usize, u32, u64)>,
 }
 
@@ -54,16 +54,16 @@ impl PutBacks {
     }
 
     /// Counts an entry that is placed again.
-    fn count(&mut self, use_: u64, stripe: usize, slot: u32, tick: u64) {
+    fn count(&mut self, use_: u64, shard: usize, slot: u32, tick: u64) {
         self.left -= 1;
         if self.least.is_none_or(|(least, ..)| use_ < least) {
-            self.least = Some((use_, stripe, slot, tick));
+            self.least = Some((use_, shard, slot, tick));
         }
     }
 
-    /// The stripe, the slot and the tick of what was used least.
+    /// The shard, the slot and the tick of what was used least.
     pub(crate) fn least(&mut self) -> Option<(usize, u32, u64)> {
-        self.least.take().map(|(_, stripe, slot, tick)| (stripe, slot, tick))
+        self.least.take().map(|(_, shard, slot, tick)| (shard, slot, tick))
     }
 }
 
@@ -109,14 +109,14 @@ impl Order {
     }
 }
 
-pub(crate) struct Stripe {
+pub(crate) struct Shard {
     /// By slot number. `None`: the entry is gone, and the slot waits in its queue to be freed, or is free.
     slots: Slab<Option<EntryRef>>,
     /// Slots that were ever used.
     used: u32,
     /// Those of them that are in no queue.
     free: Vec<u32>,
-    live: usize,
+    len: usize,
     /// The bytes charged for them.
     charged: u64,
     order: Order,
@@ -124,20 +124,20 @@ pub(crate) struct Stripe {
     wheel: Option<Wheel>,
     /// A time before which nothing here expires.
     due: u64,
-    /// Large entries that have left, until the stripe is unlocked.
+    /// Large entries that have left, until the shard is unlocked.
     garbage: Vec<EntryRef>,
 }
 
 /// The bytes of an entry that takes long to free: the allocator may give them back to the system.
 const LARGE: u64 = 16 * 1_024;
 
-impl Stripe {
+impl Shard {
     fn new(policy: Policy) -> Self {
         Self {
             slots: Slab::default(),
             used: 0,
             free: Vec::new(),
-            live: 0,
+            len: 0,
             charged: 0,
             order: Order::new(policy),
             wheel: None,
@@ -146,7 +146,7 @@ impl Stripe {
         }
     }
 
-    /// Lets go of an entry, of a large one when the stripe is unlocked.
+    /// Lets go of an entry, of a large one when the shard is unlocked.
     pub(crate) fn dispose(&mut self, entry: EntryRef) {
         if charge(&entry) > LARGE {
             self.garbage.push(entry);
@@ -173,7 +173,7 @@ impl Stripe {
                 order.enter(slot, hash, tick);
             }
         }
-        self.live += 1;
+        self.len += 1;
         self.charged += charge(&entry);
         self.set_deadline(slot, entry.deadline(), now);
         self.slots[slot as usize] = Some(entry);
@@ -215,7 +215,7 @@ impl Stripe {
         self.slots[slot as usize].as_ref().unwrap_or_else(|| unreachable!("the caller found it there"))
     }
 
-    /// As [`Stripe::entry`], for [`EntryRef::overwrite`].
+    /// As [`Shard::entry`], for [`EntryRef::overwrite`].
     pub(crate) fn entry_mut(&mut self, slot: u32) -> &mut EntryRef {
         self.slots[slot as usize].as_mut().unwrap_or_else(|| unreachable!("the caller found it there"))
     }
@@ -232,13 +232,13 @@ impl Stripe {
         }
         let gone = self.slots[slot as usize].take();
         let gone = gone.unwrap_or_else(|| unreachable!("the caller found it there"));
-        self.live -= 1;
+        self.len -= 1;
         self.charged -= charge(&gone);
         if let Order::S3Fifo(order) = &mut self.order {
             order.leave(slot);
         }
         let queued = self.used as usize - self.free.len();
-        if queued > self.live + self.live / 4 + 64 {
+        if queued > self.len + self.len / 4 + 64 {
             let Self { order, slots, free, .. } = self;
             for queue in [Queue::Main, Queue::Small] {
                 if let Some(queue) = order.queue_mut(queue) {
@@ -256,7 +256,7 @@ impl Stripe {
 
     /// How many entries there are, and the bytes charged for them.
     pub(crate) fn held(&self) -> (u64, u64) {
-        (self.live as u64, self.charged)
+        (self.len as u64, self.charged)
     }
 
     /// Whether this very entry is in the cache.
@@ -268,7 +268,7 @@ impl Stripe {
     /// Finds the entry of a queue that is to go first, if it came there no later than `limit`.
     ///
     /// Each entry that was used since the queue saw it is placed again and costs one of `put_backs`. `number` is that
-    /// of this stripe, and `tick` gives the time for what is placed again.
+    /// of this shard, and `tick` gives the time for what is placed again.
     pub(crate) fn victim(
         &mut self,
         queue: Queue,
@@ -419,14 +419,14 @@ impl Stripe {
             self.slots.iter().flatten().map(EntryRef::deadline).filter(|&deadline| deadline != NEVER);
         assert!(soonest.min().is_none_or(|soonest| soonest >= self.due), "nothing expires before it is due");
         let entries: Vec<EntryRef> = self.slots.iter().flatten().cloned().collect();
-        assert_eq!(entries.len(), self.live);
+        assert_eq!(entries.len(), self.len);
         assert_eq!(entries.iter().map(charge).sum::<u64>(), self.charged);
         entries
     }
 }
 
-/// A number of each stripe, side by side: whoever looks for a victim reads all of them.
-type Published = CachePadded<[AtomicU64; STRIPES]>;
+/// A number of each shard, side by side: whoever looks for a victim reads all of them.
+type Published = CachePadded<[AtomicU64; SHARDS]>;
 
 fn publish(number: &AtomicU64, value: u64) {
     // A store that changes nothing would still take the line from those who read it.
@@ -435,42 +435,42 @@ fn publish(number: &AtomicU64, value: u64) {
     }
 }
 
-/// The stripes behind their locks, with what other threads may know without them.
-pub(crate) struct Stripes {
+/// The shards behind their locks, with what other threads may know without them.
+pub(crate) struct Shards {
     policy: Policy,
-    all: Box<[CachePadded<Mutex<Stripe>>]>,
-    /// No entry of the stripe's queue came there before this tick.
+    all: Box<[CachePadded<Mutex<Shard>>]>,
+    /// No entry of the shard's queue came there before this tick.
     oldest: [Published; 2],
     /// Live entries of the small queue.
     small: Published,
-    /// No entry of the stripe expires before this ms.
+    /// No entry of the shard expires before this ms.
     due: Published,
 }
 
-impl Stripes {
+impl Shards {
     pub(crate) fn new(policy: Policy) -> Self {
         let never = || CachePadded::new(std::array::from_fn(|_| AtomicU64::new(u64::MAX)));
-        let stripe = || CachePadded::new(Mutex::new(Stripe::new(policy)));
+        let shard = || CachePadded::new(Mutex::new(Shard::new(policy)));
         Self {
             policy,
-            all: std::iter::repeat_with(stripe).take(STRIPES).collect(),
+            all: std::iter::repeat_with(shard).take(SHARDS).collect(),
             oldest: [never(), never()],
             small: CachePadded::default(),
             due: never(),
         }
     }
 
-    /// The number of the stripe of a hash.
+    /// The number of the shard of a hash.
     pub(crate) fn of(hash: u64) -> usize {
         // Neither end of the hash: the table takes its shard and its place from those.
-        (hash >> 40) as usize % STRIPES
+        (hash >> 40) as usize % SHARDS
     }
 
-    pub(crate) fn lock(&self, number: usize) -> LockedStripe<'_> {
-        LockedStripe { stripe: self.all[number].lock(), all: self, number, garbage: Vec::new() }
+    pub(crate) fn lock(&self, number: usize) -> ShardGuard<'_> {
+        ShardGuard { shard: self.all[number].lock(), all: self, number, garbage: Vec::new() }
     }
 
-    /// The stripe that may hold the entry of a queue that is to go first, and how old those of the others may be.
+    /// The shard that may hold the entry of a queue that is to go first, and how old those of the others may be.
     pub(crate) fn oldest(&self, queue: Queue) -> Option<(usize, u64)> {
         let (mut oldest, mut limit, mut chosen) = (u64::MAX, u64::MAX, None);
         for (number, bound) in self.oldest[queue as usize].iter().enumerate() {
@@ -484,11 +484,11 @@ impl Stripes {
         chosen.map(|number| (number, limit))
     }
 
-    /// The stripes that may hold something expired.
+    /// The shards that may hold something expired.
     pub(crate) fn due(&self, now: u64) -> impl Iterator<Item = usize> {
         // Nothing ever expires where the largest number stands.
         let now = now.min(u64::MAX - 1);
-        (0..STRIPES).filter(move |&number| self.due[number].load(Ordering::Relaxed) <= now)
+        (0..SHARDS).filter(move |&number| self.due[number].load(Ordering::Relaxed) <= now)
     }
 
     /// Live entries of all small queues.
@@ -497,47 +497,47 @@ impl Stripes {
     }
 }
 
-/// The lock of a stripe. What is published is brought up to date when it goes.
-pub(crate) struct LockedStripe<'a> {
-    stripe: MutexGuard<'a, Stripe>,
-    all: &'a Stripes,
+/// The lock of a shard. What is published is brought up to date when it goes.
+pub(crate) struct ShardGuard<'a> {
+    shard: MutexGuard<'a, Shard>,
+    all: &'a Shards,
     number: usize,
     /// Behind the lock, so that it goes after it.
     garbage: Vec<EntryRef>,
 }
 
-impl LockedStripe<'_> {
-    /// Leaves an empty stripe.
-    pub(crate) fn take(&mut self) -> Stripe {
-        std::mem::replace(&mut self.stripe, Stripe::new(self.all.policy))
+impl ShardGuard<'_> {
+    /// Leaves an empty shard.
+    pub(crate) fn take(&mut self) -> Shard {
+        std::mem::replace(&mut self.shard, Shard::new(self.all.policy))
     }
 }
 
-impl Deref for LockedStripe<'_> {
-    type Target = Stripe;
-    fn deref(&self) -> &Stripe {
-        &self.stripe
+impl Deref for ShardGuard<'_> {
+    type Target = Shard;
+    fn deref(&self) -> &Shard {
+        &self.shard
     }
 }
 
-impl DerefMut for LockedStripe<'_> {
-    fn deref_mut(&mut self) -> &mut Stripe {
-        &mut self.stripe
+impl DerefMut for ShardGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Shard {
+        &mut self.shard
     }
 }
 
-impl Drop for LockedStripe<'_> {
+impl Drop for ShardGuard<'_> {
     fn drop(&mut self) {
         for queue in [Queue::Main, Queue::Small] {
-            if let Some(order) = self.stripe.order.queue(queue) {
+            if let Some(order) = self.shard.order.queue(queue) {
                 publish(&self.all.oldest[queue as usize][self.number], order.lower_bound());
             }
         }
-        if let Order::S3Fifo(order) = &self.stripe.order {
+        if let Order::S3Fifo(order) = &self.shard.order {
             publish(&self.all.small[self.number], order.small_len as u64);
         }
-        publish(&self.all.due[self.number], self.stripe.due);
-        self.garbage = std::mem::take(&mut self.stripe.garbage);
+        publish(&self.all.due[self.number], self.shard.due);
+        self.garbage = std::mem::take(&mut self.shard.garbage);
     }
 }
 
@@ -549,7 +549,7 @@ mod tests {
 
     #[test]
     fn a_large_entry_is_freed_when_its_stripe_is_unlocked() {
-        let stripes = Stripes::new(Policy::Lru);
+        let shards = Shards::new(Policy::Lru);
         for (len, references) in [(10, 1), (100_000, 2)] {
             let value = vec![0; len];
             let parts = Parts {
@@ -562,15 +562,15 @@ mod tests {
             };
             let [first, second] = [(); 2].map(|()| EntryRef::new(&parts).unwrap());
             let (first_ours, second_ours) = (first.clone(), second.clone());
-            let mut stripe = stripes.lock(0);
-            stripe.link(first, 0, 1, 0);
+            let mut shard = shards.lock(0);
+            shard.link(first, 0, 1, 0);
             let slot = first_ours.slot();
-            stripe.relink(slot, second, 0);
+            shard.relink(slot, second, 0);
             assert_eq!(first_ours.references(), references);
-            let gone = stripe.unlink(slot);
-            stripe.dispose(gone);
+            let gone = shard.unlink(slot);
+            shard.dispose(gone);
             assert_eq!(second_ours.references(), references);
-            drop(stripe);
+            drop(shard);
             assert_eq!([first_ours.references(), second_ours.references()], [1, 1]);
         }
     }

@@ -1,7 +1,8 @@
 //! The map from key to entry.
 //!
 //! All use of `DashMap` is in this file. Methods return owned values and run no code of other modules
-//! while a shard is locked, so that no guard can meet another lock the wrong way round.
+//! while a segment is locked, so that no guard can meet another lock the wrong way round. A segment is what `DashMap`
+//! calls a shard.
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -12,17 +13,17 @@ use foldhash::quality::RandomState;
 #[cfg(not(shuttle))]
 use parking_lot::lock_api::{RawRwLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::coherence::version_table::Board;
+use crate::coherence::version_table::VersionTable;
 use crate::shard::entry::{EntryRef, Overwrite};
 use crate::sync::yield_now;
 use crate::{Key, Space};
 
-/// Enough that a writer rarely meets another thread's shard.
-const MIN_SHARDS: usize = 64;
-const MAX_SHARDS: usize = 4_096;
-/// Entries of a full cache for which there is one shard. A shard that grows looks at the key of each of its
+/// Enough that a writer rarely meets another thread's segment.
+const MIN_SEGMENTS: usize = 64;
+const MAX_SEGMENTS: usize = 4_096;
+/// Entries of a full cache for which there is one segment. A segment that grows looks at the key of each of its
 /// entries while it is locked, a cache miss each, so that this bounds the longest insertion.
-const SHARD_LEN: usize = 8_192;
+const SEGMENT_LEN: usize = 8_192;
 
 impl Hash for EntryRef {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -56,7 +57,7 @@ use explored::{Map, RawRwLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 /// Turns that a reader leaves to writers who wait before it goes on in any case.
 const TURNS: u32 = 16;
 
-/// Locks a shard for reading. The lock would let readers pass a writer that waits, and of many readers of one key
+/// Locks a segment for reading. The lock would let readers pass a writer that waits, and of many readers of one key
 /// some would always be there; so they let it go first, for a while.
 fn read<'a, R: RawRwLock, T>(lock: &'a RwLock<R, T>, waiting: &AtomicU32) -> RwLockReadGuard<'a, R, T> {
     if waiting.load(Ordering::Relaxed) != 0 {
@@ -65,7 +66,7 @@ fn read<'a, R: RawRwLock, T>(lock: &'a RwLock<R, T>, waiting: &AtomicU32) -> RwL
     lock.read()
 }
 
-/// Locks a shard for writing.
+/// Locks a segment for writing.
 fn write<'a, R: RawRwLock, T>(lock: &'a RwLock<R, T>, waiting: &AtomicU32) -> RwLockWriteGuard<'a, R, T> {
     lock.try_write().unwrap_or_else(|| {
         waiting.fetch_add(1, Ordering::Relaxed);
@@ -88,19 +89,19 @@ fn give_way(waiting: &AtomicU32) {
 /// Entries by key. The caller hashes once, with [`Table::hash`], and passes the hash on.
 pub(crate) struct Table {
     map: Map,
-    /// By shard: how many writers wait for it.
+    /// By segment: how many writers wait for it.
     waiting: Box<[AtomicU32]>,
     /// Is told of each change while the key is locked.
-    board: Arc<Board>,
+    versions: Arc<VersionTable>,
 }
 
 impl Table {
     /// A table that suits up to `max` entries.
-    pub(crate) fn new(max: usize, board: Arc<Board>) -> Self {
-        let shards = max.div_ceil(SHARD_LEN).next_power_of_two().clamp(MIN_SHARDS, MAX_SHARDS);
-        let map = Map::with_hasher_and_shard_amount(RandomState::default(), shards);
+    pub(crate) fn new(max: usize, versions: Arc<VersionTable>) -> Self {
+        let segments = max.div_ceil(SEGMENT_LEN).next_power_of_two().clamp(MIN_SEGMENTS, MAX_SEGMENTS);
+        let map = Map::with_hasher_and_shard_amount(RandomState::default(), segments);
         let waiting = map.shards().iter().map(|_| AtomicU32::new(0)).collect();
-        Self { map, waiting, board }
+        Self { map, waiting, versions }
     }
 
     pub(crate) fn hash(&self, key: Key<'_>) -> u64 {
@@ -109,9 +110,9 @@ impl Table {
         hasher.finish()
     }
 
-    /// The number of the shard in which entries of this hash lie.
-    fn shard(&self, hash: u64) -> usize {
-        // Only the upper bits choose the shard; on 32-bit targets they are what is kept.
+    /// The number of the segment in which entries of this hash lie.
+    fn segment(&self, hash: u64) -> usize {
+        // Only the upper bits choose the segment; on 32-bit targets they are what is kept.
         #[cfg(target_pointer_width = "64")]
         #[expect(clippy::cast_possible_truncation, reason = "the same width on this target")]
         let hash = hash as usize;
@@ -122,55 +123,57 @@ impl Table {
 
     /// The entry under `key`.
     pub(crate) fn find(&self, hash: u64, key: Key<'_>) -> Option<EntryRef> {
-        let number = self.shard(hash);
-        let shard = read(&self.map.shards()[number], &self.waiting[number]);
-        shard.get(hash, |(entry, _)| entry.key() == key).map(|(entry, _)| entry.clone())
+        let number = self.segment(hash);
+        let segment = read(&self.map.shards()[number], &self.waiting[number]);
+        segment.get(hash, |(entry, _)| entry.key() == key).map(|(entry, _)| entry.clone())
     }
 
-    /// The entry under `key`, and what stands on the board for it at that moment.
-    pub(crate) fn sight(&self, hash: u64, key: Key<'_>) -> Option<(EntryRef, u64)> {
-        let number = self.shard(hash);
-        let shard = read(&self.map.shards()[number], &self.waiting[number]);
-        let (entry, _) = shard.get(hash, |(entry, _)| entry.key() == key)?;
-        Some((entry.clone(), self.board.version(hash)))
+    /// The entry under `key`, and what stands in the version table for it at that moment.
+    pub(crate) fn find_stamped(&self, hash: u64, key: Key<'_>) -> Option<(EntryRef, u64)> {
+        let number = self.segment(hash);
+        let segment = read(&self.map.shards()[number], &self.waiting[number]);
+        let (entry, _) = segment.get(hash, |(entry, _)| entry.key() == key)?;
+        Some((entry.clone(), self.versions.version(hash)))
     }
 
     /// The entry of this hash that was written at `written`.
     pub(crate) fn find_written(&self, hash: u64, written: u64) -> Option<EntryRef> {
-        let number = self.shard(hash);
-        let shard = read(&self.map.shards()[number], &self.waiting[number]);
-        shard.get(hash, |(entry, _)| entry.written() == written).map(|(entry, _)| entry.clone())
+        let number = self.segment(hash);
+        let segment = read(&self.map.shards()[number], &self.waiting[number]);
+        segment.get(hash, |(entry, _)| entry.written() == written).map(|(entry, _)| entry.clone())
     }
 
     /// Puts `entry` in; the caller knows that its key is absent.
     pub(crate) fn insert(&self, hash: u64, entry: EntryRef) {
-        let number = self.shard(hash);
-        let mut shard = write(&self.map.shards()[number], &self.waiting[number]);
-        debug_assert!(shard.get(hash, |(other, _)| *other == entry).is_none());
-        self.board.wrote(hash, entry.written());
-        shard.insert(hash, (entry, SharedValue::new(())), |(entry, _)| self.hash(entry.key()));
+        let number = self.segment(hash);
+        let mut segment = write(&self.map.shards()[number], &self.waiting[number]);
+        debug_assert!(segment.get(hash, |(other, _)| *other == entry).is_none());
+        self.versions.wrote(hash, entry.written());
+        segment.insert(hash, (entry, SharedValue::new(())), |(entry, _)| self.hash(entry.key()));
     }
 
     /// Puts `new` in the place of `old`, which is present and has the same key.
     pub(crate) fn replace(&self, hash: u64, old: &EntryRef, new: EntryRef) {
         let displaced = {
-            let number = self.shard(hash);
-            let mut shard = write(&self.map.shards()[number], &self.waiting[number]);
-            self.board.wrote(hash, new.written());
-            shard.get_mut(hash, |(entry, _)| entry.same(old)).map(|(entry, _)| std::mem::replace(entry, new))
+            let number = self.segment(hash);
+            let mut segment = write(&self.map.shards()[number], &self.waiting[number]);
+            self.versions.wrote(hash, new.written());
+            segment
+                .get_mut(hash, |(entry, _)| entry.same(old))
+                .map(|(entry, _)| std::mem::replace(entry, new))
         };
         debug_assert!(displaced.is_some());
     }
 
-    /// Turns `old`, which is present and known to the table and its stripe alone, into `new` where it lies, if
-    /// it fits. `old` is the stripe's own reference.
+    /// Turns `old`, which is present and known to the table and its shard alone, into `new` where it lies, if
+    /// it fits. `old` is the shard's own reference.
     pub(crate) fn overwrite(&self, hash: u64, old: &mut EntryRef, new: &Overwrite<'_>) -> bool {
-        let number = self.shard(hash);
-        let mut shard = write(&self.map.shards()[number], &self.waiting[number]);
-        let Some((held, _)) = shard.get_mut(hash, |(entry, _)| entry.same(old)) else { return false };
+        let number = self.segment(hash);
+        let mut segment = write(&self.map.shards()[number], &self.waiting[number]);
+        let Some((held, _)) = segment.get_mut(hash, |(entry, _)| entry.same(old)) else { return false };
         let done = EntryRef::overwrite(held, old, new);
         if done {
-            self.board.wrote(hash, new.written);
+            self.versions.wrote(hash, new.written);
         }
         done
     }
@@ -178,27 +181,27 @@ impl Table {
     /// Takes this very `entry` out, never another one under the same key.
     pub(crate) fn remove(&self, hash: u64, entry: &EntryRef) {
         let removed = {
-            let number = self.shard(hash);
-            let mut shard = write(&self.map.shards()[number], &self.waiting[number]);
-            self.board.removed(hash, entry.written());
-            shard.remove_entry(hash, |(other, _)| other.same(entry))
+            let number = self.segment(hash);
+            let mut segment = write(&self.map.shards()[number], &self.waiting[number]);
+            self.versions.removed(hash, entry.written());
+            segment.remove_entry(hash, |(other, _)| other.same(entry))
         };
         debug_assert!(removed.is_some());
     }
 
     /// Takes everything out, for the caller to drop, at one moment for all readers. It takes as long with many
-    /// entries as with few. No reader holds one shard while it waits for another, and the caller sees to it
+    /// entries as with few. No reader holds one segment while it waits for another, and the caller sees to it
     /// that no writer does.
     ///
-    /// `at` is called when all shards are locked; it locks nothing that is held by anybody who waits for one.
+    /// `at` is called when all segments are locked; it locks nothing that is held by anybody who waits for one.
     pub(crate) fn take_all(&self, at: &dyn Fn()) -> Vec<impl Send + use<>> {
         let locks = self.map.shards().iter().zip(&self.waiting);
-        let mut shards: Vec<_> = locks.map(|(shard, waiting)| write(shard, waiting)).collect();
+        let mut segments: Vec<_> = locks.map(|(segment, waiting)| write(segment, waiting)).collect();
         at();
-        shards.iter_mut().map(|shard| std::mem::take(&mut **shard)).collect()
+        segments.iter_mut().map(|segment| std::mem::take(&mut **segment)).collect()
     }
 
-    /// Counts the entries, one locked shard after another.
+    /// Counts the entries, one locked segment after another.
     #[cfg(any(test, feature = "validate"))]
     pub(crate) fn count(&self) -> usize {
         self.map.len()
@@ -219,9 +222,9 @@ mod explored {
     type Item = (EntryRef, SharedValue<()>);
 
     #[derive(Default)]
-    pub(super) struct Shard(Vec<(u64, Item)>);
+    pub(super) struct Segment(Vec<(u64, Item)>);
 
-    impl Shard {
+    impl Segment {
         fn place(&self, hash: u64, is: impl Fn(&Item) -> bool) -> Option<usize> {
             self.0.iter().position(|(other, item)| *other == hash && is(item))
         }
@@ -286,29 +289,29 @@ mod explored {
 
     pub(super) struct Map {
         hasher: RandomState,
-        shards: Box<[RwLock<Raw, Shard>]>,
+        segments: Box<[RwLock<Raw, Segment>]>,
     }
 
     impl Map {
-        /// Few shards, so that keys meet.
+        /// Few segments, so that keys meet.
         pub(super) fn with_hasher_and_shard_amount(hasher: RandomState, _shards: usize) -> Self {
-            Self { hasher, shards: (0..2).map(|_| RwLock::default()).collect() }
+            Self { hasher, segments: (0..2).map(|_| RwLock::default()).collect() }
         }
 
         pub(super) fn hasher(&self) -> &RandomState {
             &self.hasher
         }
 
-        pub(super) fn shards(&self) -> &[RwLock<Raw, Shard>] {
-            &self.shards
+        pub(super) fn shards(&self) -> &[RwLock<Raw, Segment>] {
+            &self.segments
         }
 
         pub(super) fn determine_shard(&self, hash: usize) -> usize {
-            hash % self.shards.len()
+            hash % self.segments.len()
         }
 
         pub(super) fn len(&self) -> usize {
-            self.shards.iter().map(|shard| (*shard.read()).0.len()).sum()
+            self.segments.iter().map(|segment| (*segment.read()).0.len()).sum()
         }
     }
 }

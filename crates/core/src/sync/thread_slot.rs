@@ -1,29 +1,29 @@
-//! Lanes: places in arrays of per-thread state, so that threads do not fight for a cache line.
+//! Thread slots: places in arrays of per-thread state, so that threads do not fight for a cache line.
 //!
-//! A thread keeps its lane to itself as long as it lives, and may then update what lies there by a plain load
-//! and store. When all lanes are taken, further threads share the last one and update it atomically.
+//! A thread keeps its slot to itself as long as it lives, and may then update what lies there by a plain load
+//! and store. When all slots are taken, further threads share the last one and update it atomically.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-pub(crate) const LANES: usize = 32;
+pub(crate) const THREAD_SLOTS: usize = 32;
 
-/// The lane for threads that have none of their own.
-const SHARED: usize = LANES - 1;
+/// The slot of threads that have none of their own.
+const SHARED: usize = THREAD_SLOTS - 1;
 const NONE: usize = usize::MAX;
 
-/// Which lanes belong to a thread, a bit each.
+/// Which slots belong to a thread, a bit each.
 static TAKEN: AtomicU32 = AtomicU32::new(1 << SHARED);
 
-/// The lane of a thread, which goes back with it.
+/// The slot of a thread, which goes back with it.
 struct Own(Cell<usize>);
 
 impl Drop for Own {
     fn drop(&mut self) {
-        let lane = self.0.get();
-        if lane < SHARED {
+        let slot = self.0.get();
+        if slot < SHARED {
             // Pairs with the `Acquire` of the next owner, who goes on from what was stored here.
-            TAKEN.fetch_and(!(1 << lane), Ordering::Release);
+            TAKEN.fetch_and(!(1 << slot), Ordering::Release);
         }
     }
 }
@@ -39,20 +39,20 @@ fn take() -> usize {
     before.map_or(SHARED, |before| before.trailing_ones() as usize).min(SHARED)
 }
 
-/// The lane of the running thread.
+/// The slot of the running thread.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Lane(usize);
+pub(crate) struct ThreadSlot(usize);
 
-impl Lane {
+impl ThreadSlot {
     pub(crate) fn current() -> Self {
-        // A thread that is ending has given its lane back.
-        let lane = OWN.try_with(|own| {
+        // A thread that is ending has given its slot back.
+        let slot = OWN.try_with(|own| {
             if own.0.get() == NONE {
                 own.0.set(take());
             }
             own.0.get()
         });
-        Self(lane.unwrap_or(SHARED))
+        Self(slot.unwrap_or(SHARED))
     }
 
     pub(crate) fn index(self) -> usize {
@@ -63,7 +63,7 @@ impl Lane {
         self.0 < SHARED
     }
 
-    /// Adds to a number of this lane.
+    /// Adds to a number of this slot.
     pub(crate) fn add(self, number: &AtomicU64, more: u64) {
         if self.is_own() {
             number.store(number.load(Ordering::Relaxed) + more, Ordering::Relaxed);
@@ -80,22 +80,22 @@ mod tests {
     #[test]
     fn no_two_threads_have_one_lane_of_their_own_and_all_come_back() {
         let before = TAKEN.load(Ordering::SeqCst).count_ones();
-        let numbers: Vec<AtomicU64> = (0..LANES).map(|_| AtomicU64::new(0)).collect();
+        let numbers: Vec<AtomicU64> = (0..THREAD_SLOTS).map(|_| AtomicU64::new(0)).collect();
         for _ in 0..3 {
             std::thread::scope(|scope| {
-                for _ in 0..2 * LANES {
+                for _ in 0..2 * THREAD_SLOTS {
                     scope.spawn(|| {
                         for _ in 0..2_000 {
-                            let lane = Lane::current();
-                            lane.add(&numbers[lane.index()], 1);
+                            let thread = ThreadSlot::current();
+                            thread.add(&numbers[thread.index()], 1);
                         }
                     });
                 }
             });
         }
         let sum: u64 = numbers.iter().map(|number| number.load(Ordering::SeqCst)).sum();
-        assert_eq!(sum, 3 * 2 * LANES as u64 * 2_000);
-        // Other tests of this process take and give back lanes of their own.
+        assert_eq!(sum, 3 * 2 * THREAD_SLOTS as u64 * 2_000);
+        // Other tests of this process take and give back slots of their own.
         while TAKEN.load(Ordering::SeqCst).count_ones() > before + 8 {
             std::thread::yield_now();
         }

@@ -12,7 +12,7 @@ pub trait Clock: Send + Sync + 'static {
     fn now_ms(&self) -> u64;
 
     /// Whether it shows the same as [`MonotonicClock`], so that copies of entries may go by the time that
-    /// [`pulse`](crate::time::coarse_clock) tells. Default: `false`.
+    /// [`coarse_clock`](crate::time::coarse_clock) tells. Default: `false`.
     fn is_system(&self) -> bool {
         false
     }

@@ -29,7 +29,7 @@ static NOW: AtomicU64 = AtomicU64::new(f64::INFINITY.to_bits());
 /// Until when it is to be written.
 static WANTED: AtomicU64 = AtomicU64::new(0);
 /// Whether there is a thread that writes it.
-static BEATING: LazyLock<Mutex<bool>> = LazyLock::new(Mutex::default);
+static RUNNING: LazyLock<Mutex<bool>> = LazyLock::new(Mutex::default);
 
 /// The word to read.
 #[must_use]
@@ -57,24 +57,24 @@ pub(crate) fn want(now: u64) {
         return;
     }
     WANTED.fetch_max(until, Ordering::SeqCst);
-    let mut beating = BEATING.lock();
-    if *beating {
+    let mut running = RUNNING.lock();
+    if *running {
         return;
     }
     // If the thread cannot be had, the word stays infinite and every reader asks the clock.
     let thread = thread::Builder::new().name("sark-cache-time".to_owned());
-    *beating = thread.spawn(beat).is_ok();
+    *running = thread.spawn(run).is_ok();
 }
 
-fn beat() {
+fn run() {
     loop {
         let now = MonotonicClock.now_ms();
         if now >= WANTED.load(Ordering::SeqCst) {
-            let mut beating = BEATING.lock();
+            let mut running = RUNNING.lock();
             // Whoever wants it after this finds no thread and begins one.
             if now >= WANTED.load(Ordering::SeqCst) {
                 NOW.store(f64::INFINITY.to_bits(), Ordering::Release);
-                *beating = false;
+                *running = false;
                 return;
             }
         }
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn beats_while_it_is_wanted_and_is_infinite_before_and_after() {
+    fn ticks_while_it_is_wanted_and_is_infinite_before_and_after() {
         let read = || f64::from_bits(word().load(Ordering::Acquire));
         assert!(read().is_infinite());
         want(MonotonicClock.now_ms());
@@ -102,7 +102,7 @@ mod tests {
         while read().is_finite() {
             thread::sleep(PERIOD);
         }
-        assert!(!*BEATING.lock());
+        assert!(!*RUNNING.lock());
         want(MonotonicClock.now_ms());
         while read().is_infinite() {
             thread::yield_now();
