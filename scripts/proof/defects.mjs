@@ -78,13 +78,13 @@ const defects = [
   {
     name: 'a load that began before its namespace was cleared is stored',
     file: 'cache/mod.rs',
-    from: /self\.spaces\.cleared\(space\) <= fence && /,
+    from: /self\.namespaces\.cleared\(space\) <= fence && /,
     to: '',
     noticed: tests('namespaces'),
   },
   {
     name: 'what a clearing left behind is counted out twice',
-    file: 'cache/namespaces.rs',
+    file: 'namespaces.rs',
     from: /let counted = !self\.is_cleared\(entry\);/,
     to: 'let counted = true;',
     noticed: tests('namespaces'),

@@ -1,7 +1,7 @@
 //! Making room: the expired first, then what the policy says, of the whole cache.
 
-use crate::cache::{Cache, charge};
-use crate::options::Policy;
+use crate::cache::Cache;
+use crate::policy::Policy;
 use crate::shard::bounds::{Bound, Reservation};
 use crate::shard::entry::{EntryRef, NEVER};
 use crate::shard::{PutBacks, Queue, Shard, Shards, Victim};
@@ -25,10 +25,10 @@ impl<C: Clock> Cache<C> {
         self.fence.remember(hash, entry.written());
         self.table.remove(hash, &entry);
         // What was cleared with its namespace was counted then.
-        if self.spaces.left(&entry) {
+        if self.namespaces.left(&entry) {
             self.count(entry.space(), ThreadSlot::current(), event);
         }
-        let bytes = charge(&entry);
+        let bytes = entry.charge();
         shard.dispose(entry);
         bytes
     }

@@ -1,6 +1,6 @@
 //! Numbers as text, and their increments under the lock of a key.
 
-use crate::cache::{Cache, charge};
+use crate::cache::Cache;
 use crate::shard::Shards;
 use crate::shard::bounds::Reservation;
 use crate::shard::entry::{EntryRef, Overwrite, Parts};
@@ -92,7 +92,7 @@ impl<C: Clock> Cache<C> {
                 return Err(Error::NotFinite);
             }
             let text = text(sum);
-            let (tags, from): (Box<[u32]>, u64) = (old.tags().into(), charge(&old));
+            let (tags, from): (Box<[u32]>, u64) = (old.tags().into(), old.charge());
             let parts = Parts {
                 key,
                 value: Value { bytes: text.as_bytes(), encoding: TEXT },

@@ -94,7 +94,7 @@ impl<C: Clock> Cache<C> {
         let (count, bytes) =
             states.iter().map(Shard::held).fold((0, 0), |sum, held| (sum.0 + held.0, sum.1 + held.1));
         self.bounds.release(count, bytes);
-        let counted_before = self.spaces.emptied();
+        let counted_before = self.namespaces.emptied();
         drop(shards);
         self.stats.add(Event::Clear, count - counted_before);
         drop_aside(count, (entries, states));
@@ -165,22 +165,22 @@ impl<C: Clock> Cache<C> {
                 assert!(found.is_some_and(|found| found.same(&entry)), "an entry lies in the table");
                 // The table, the shard, and the vector that this loop walks.
                 assert_eq!(entry.references(), 3, "no reference was leaked");
-                if self.spaces.is_cleared(&entry) {
+                if self.namespaces.is_cleared(&entry) {
                     leftovers += 1;
                 } else if entry.space() != Space::ROOT {
                     let (entries, bytes) = held.entry(entry.space()).or_default();
                     *entries += 1;
-                    *bytes += crate::cache::charge(&entry);
+                    *bytes += entry.charge();
                 }
-                bytes += crate::cache::charge(&entry);
+                bytes += entry.charge();
                 count += 1;
             }
         }
         assert_eq!(self.table.count(), count, "table and shards hold the same entries");
         assert_eq!(self.bounds.entries(), count as u64);
         assert_eq!(self.bounds.bytes(), bytes);
-        assert_eq!(self.spaces.leftovers(), leftovers, "what was left over from clearing namespaces");
-        assert_eq!(self.spaces.held(), held, "the counts of namespaces");
+        assert_eq!(self.namespaces.leftovers(), leftovers, "what was left over from clearing namespaces");
+        assert_eq!(self.namespaces.held(), held, "the counts of namespaces");
         self.bounds.validate();
     }
 }

@@ -1,24 +1,24 @@
 //! The cache itself: what a caller sees of the table, the shards, the bounds and the fence.
 
+mod copies;
 mod evict;
 mod fenced;
 mod increment;
 pub(crate) mod maintenance;
-pub(crate) mod namespaces;
-mod near;
+mod namespaces;
 mod touch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::cache::namespaces::Spaces;
 use crate::coherence::fence::Fence;
 use crate::coherence::leases::{self, Claim, Leases};
-use crate::options::Policy;
+use crate::namespaces::Namespaces;
+use crate::policy::Policy;
 use crate::policy::access_clock::AccessClock;
 use crate::policy::s3fifo::MOST_USES;
-use crate::shard::bounds::{Bounds, ENTRY_OVERHEAD, Reservation};
-use crate::shard::entry::{EntryRef, NEVER, Overwrite, Parts};
+use crate::shard::bounds::{Bounds, Reservation};
+use crate::shard::entry::{ENTRY_OVERHEAD, EntryRef, NEVER, Overwrite, Parts};
 use crate::shard::table::Table;
 use crate::shard::{Shard, Shards};
 use crate::stats::{Counters, Event, Stats};
@@ -101,7 +101,7 @@ pub struct Cache<C = MonotonicClock> {
     default_ttl_ms: Option<u64>,
     /// Whether a hit moves the deadline.
     slides: bool,
-    spaces: Spaces,
+    namespaces: Namespaces,
 }
 
 impl Cache {
@@ -138,7 +138,7 @@ impl<C: Clock> Cache<C> {
             clock,
             is_timed: AtomicBool::new(false),
             leases: Leases::default(),
-            spaces: Spaces::new(),
+            namespaces: Namespaces::new(),
             default_ttl_ms: options.default_ttl_ms,
             slides: options.slides,
         })
@@ -204,13 +204,13 @@ impl<C: Clock> Cache<C> {
     }
 
     pub(crate) fn is_readable(&self, entry: &EntryRef) -> bool {
-        !self.is_stale(entry) && !self.is_invalidated(entry) && !self.spaces.is_cleared(entry)
+        !self.is_stale(entry) && !self.is_invalidated(entry) && !self.namespaces.is_cleared(entry)
     }
 
     /// What the removal of an entry by its key counts as, unless it was counted when its namespace was cleared.
     fn removal(&self, entry: &EntryRef) -> Event {
         match () {
-            () if self.spaces.is_cleared(entry) => Event::Clear,
+            () if self.namespaces.is_cleared(entry) => Event::Clear,
             () if self.is_stale(entry) => Event::Expire,
             () if self.is_invalidated(entry) => Event::Invalidate,
             () => Event::Delete,
@@ -224,7 +224,7 @@ impl<C: Clock> Cache<C> {
 
     /// The entry, just found, if it is valid, in its grace or not; one that is not is removed.
     pub(crate) fn valid(&self, entry: EntryRef) -> Option<EntryRef> {
-        if self.spaces.is_cleared(&entry) {
+        if self.namespaces.is_cleared(&entry) {
             self.remove_if_held(&entry, Event::Clear);
             return None;
         }
@@ -375,7 +375,7 @@ impl<C: Clock> Cache<C> {
                 self.count(key.space, thread, Event::Fence);
                 return Ok(Inserted::Fenced);
             }
-            let from = old.as_ref().map_or(0, charge);
+            let from = old.as_ref().map_or(0, EntryRef::charge);
             let reserved = match &old {
                 Some(_) => reservation.reserve_bytes(size.saturating_sub(from)),
                 None => reservation.reserve_entry(size),
@@ -403,7 +403,7 @@ impl<C: Clock> Cache<C> {
                     entry.set_sequences(fence, written);
                     self.table.insert(hash, entry.clone());
                     shard.link(entry, hash, self.access_clock.next(thread), now);
-                    self.spaces.entered(key.space, size);
+                    self.namespaces.entered(key.space, size);
                     reservation.use_entry(size);
                 }
                 (entry, Some(old)) => {
@@ -432,8 +432,8 @@ impl<C: Clock> Cache<C> {
         new: &Overwrite<'_>,
         now: u64,
     ) -> Result<(), Error> {
-        let (slot, from, uses) = (old.slot(), charge(&old), old.tick());
-        let (space, was_cleared) = (old.space(), self.spaces.is_cleared(&old));
+        let (slot, from, uses) = (old.slot(), old.charge(), old.tick());
+        let (space, was_cleared) = (old.space(), self.namespaces.is_cleared(&old));
         drop(old);
         if entry.is_none() && self.table.overwrite(hash, shard.entry_mut(slot), new) {
             shard.rewritten(slot, from, now);
@@ -445,13 +445,13 @@ impl<C: Clock> Cache<C> {
             shard.relink(slot, entry, now);
         }
         self.used(shard.entry(slot), ThreadSlot::current());
-        self.spaces.overwritten(space, was_cleared, from, charge(shard.entry(slot)));
+        self.namespaces.overwritten(space, was_cleared, from, shard.entry(slot).charge());
         Ok(())
     }
 
     /// Counts an entry that had expired when it was overwritten.
     fn count_overwritten(&self, old: &EntryRef, now: u64) {
-        if old.fresh_until() <= now && !self.spaces.is_cleared(old) {
+        if old.fresh_until() <= now && !self.namespaces.is_cleared(old) {
             self.count(old.space(), ThreadSlot::current(), Event::Expire);
         }
     }
@@ -594,7 +594,7 @@ impl<C: Clock> Cache<C> {
 
     /// As `Fence::permits`, for a key of a namespace.
     fn permits_write(&self, space: Space, fence: u64, hash: u64, written: Option<u64>, tags: &[u32]) -> bool {
-        self.spaces.cleared(space) <= fence && self.fence.permits(fence, hash, written, tags)
+        self.namespaces.cleared(space) <= fence && self.fence.permits(fence, hash, written, tags)
     }
 
     fn tag_numbers(&self, tags: &[Key<'_>]) -> Vec<u32> {
@@ -647,11 +647,6 @@ impl<C: Clock> Cache<C> {
 /// When an entry leaves the cache.
 pub(crate) fn deadline(now: u64, ttl: u64, grace: u32) -> u64 {
     now.saturating_add(ttl).saturating_add(u64::from(grace)).min(NEVER)
-}
-
-/// The bytes charged for an entry.
-pub(crate) fn charge(entry: &EntryRef) -> u64 {
-    entry.payload() + ENTRY_OVERHEAD
 }
 
 impl<C> std::fmt::Debug for Cache<C> {

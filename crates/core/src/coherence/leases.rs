@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::key::{Key, Space};
 use crate::sync::Mutex;
-use crate::{Key, Space};
 
 const STRIPES: usize = 16;
 

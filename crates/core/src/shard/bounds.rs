@@ -2,14 +2,8 @@
 
 use crossbeam_utils::CachePadded;
 
-use crate::Options;
+use crate::options::Options;
 use crate::sync::{AtomicU64, Ordering};
-
-/// The bytes charged for an entry beyond its key, its value and four bytes a word (tags, their age, a grace).
-///
-/// It stands for the header (35), a TTL that needs words of its own (4 or 8), the place in the table (10 to 21), in the slab and the queue (16) and in the
-/// timer wheel (8), and for what the allocator adds and cannot use (8 to 23).
-pub const ENTRY_OVERHEAD: u64 = 96;
 
 /// Which bound stood in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,10 +22,17 @@ use std::alloc::{self, Layout};
 use std::ptr::{self, NonNull};
 use std::slice;
 
+use crate::error::Error;
+use crate::key::{Key, Space, Value};
 use crate::shard::facts::Field;
 use crate::shard::ttl as life;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
-use crate::{Error, Key, Space, Value};
+
+/// The bytes charged for an entry beyond its key, its value and four bytes a word (tags, their age, a grace).
+///
+/// It stands for the header (35), a TTL that needs words of its own (4 or 8), the place in the table (10 to 21), in the slab and the queue (16) and in the
+/// timer wheel (8), and for what the allocator adds and cannot use (8 to 23).
+pub const ENTRY_OVERHEAD: u64 = 96;
 
 /// The deadline of an entry that does not expire, in ms of the cache; the last that fits its bits.
 pub(crate) const NEVER: u64 = DEADLINE.max();
@@ -375,7 +382,7 @@ impl EntryRef {
     /// The bytes that are charged for the entry, as [`ENTRY_OVERHEAD`](crate::ENTRY_OVERHEAD) says.
     #[must_use]
     pub fn charge(&self) -> u64 {
-        crate::cache::charge(self)
+        self.payload() + ENTRY_OVERHEAD
     }
 
     /// The [`Value::encoding`] that the value was stored with.

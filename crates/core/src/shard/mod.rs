@@ -17,8 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
-use crate::cache::charge;
-use crate::options::Policy;
+use crate::policy::Policy;
 use crate::policy::recency::Recency;
 use crate::policy::s3fifo::S3Fifo;
 use crate::shard::entry::{EntryRef, NEVER};
@@ -148,7 +147,7 @@ impl Shard {
 
     /// Lets go of an entry, of a large one when the shard is unlocked.
     pub(crate) fn dispose(&mut self, entry: EntryRef) {
-        if charge(&entry) > LARGE {
+        if entry.charge() > LARGE {
             self.garbage.push(entry);
         }
     }
@@ -174,7 +173,7 @@ impl Shard {
             }
         }
         self.len += 1;
-        self.charged += charge(&entry);
+        self.charged += entry.charge();
         self.set_deadline(slot, entry.deadline(), now);
         self.slots[slot as usize] = Some(entry);
     }
@@ -184,7 +183,7 @@ impl Shard {
     /// The queue keeps the tick it saw of the old one: it is older than that of the new one, which is all that it
     /// needs.
     pub(crate) fn relink(&mut self, slot: u32, new: EntryRef, now: u64) {
-        let from = charge(self.entry(slot));
+        let from = self.entry(slot).charge();
         new.set_slot(slot);
         if let Some(old) = self.slots[slot as usize].replace(new) {
             self.dispose(old);
@@ -195,7 +194,7 @@ impl Shard {
     /// Follows a change of the entry in `slot`, for which `from` was charged before.
     pub(crate) fn rewritten(&mut self, slot: u32, from: u64, now: u64) {
         let entry = self.entry(slot);
-        let (deadline, to) = (entry.deadline(), charge(entry));
+        let (deadline, to) = (entry.deadline(), entry.charge());
         self.charged = self.charged - from + to;
         if let Some(wheel) = &mut self.wheel {
             wheel.remove(slot);
@@ -222,7 +221,7 @@ impl Shard {
 
     /// Follows a change of the deadline of the entry in `slot`.
     pub(crate) fn rescheduled(&mut self, slot: u32, now: u64) {
-        self.rewritten(slot, charge(self.entry(slot)), now);
+        self.rewritten(slot, self.entry(slot).charge(), now);
     }
 
     /// Lets go of the entry in a slot that holds one; the slot is freed when the queue comes to it.
@@ -233,7 +232,7 @@ impl Shard {
         let gone = self.slots[slot as usize].take();
         let gone = gone.unwrap_or_else(|| unreachable!("the caller found it there"));
         self.len -= 1;
-        self.charged -= charge(&gone);
+        self.charged -= gone.charge();
         if let Order::S3Fifo(order) = &mut self.order {
             order.leave(slot);
         }
@@ -420,7 +419,7 @@ impl Shard {
         assert!(soonest.min().is_none_or(|soonest| soonest >= self.due), "nothing expires before it is due");
         let entries: Vec<EntryRef> = self.slots.iter().flatten().cloned().collect();
         assert_eq!(entries.len(), self.len);
-        assert_eq!(entries.iter().map(charge).sum::<u64>(), self.charged);
+        assert_eq!(entries.iter().map(EntryRef::charge).sum::<u64>(), self.charged);
         entries
     }
 }

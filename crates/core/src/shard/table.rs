@@ -14,9 +14,9 @@ use foldhash::quality::RandomState;
 use parking_lot::lock_api::{RawRwLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::coherence::version_table::VersionTable;
+use crate::key::{Key, Space};
 use crate::shard::entry::{EntryRef, Overwrite};
 use crate::sync::yield_now;
-use crate::{Key, Space};
 
 /// Enough that a writer rarely meets another thread's segment.
 const MIN_SEGMENTS: usize = 64;

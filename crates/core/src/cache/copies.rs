@@ -67,7 +67,7 @@ impl<C: Clock> Cache<C> {
         }
         for event in [Event::Hit, Event::NearHit] {
             self.stats.add(event, hits);
-            self.spaces.count(space, event, hits);
+            self.namespaces.count(space, event, hits);
         }
     }
 }
