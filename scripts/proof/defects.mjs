@@ -30,9 +30,9 @@ const defects = [
   },
   {
     name: 'an entry that was just read is evicted',
-    file: 'shard/mod.rs',
-    from: /\(Order::Lru\(_\), _\) => used > seen,/,
-    to: '(Order::Lru(_), _) => used > seen + 1_000_000,',
+    file: 'policy/lru.rs',
+    from: /if used <= seen \{/,
+    to: 'if used <= seen + 1_000_000 {',
     noticed: tests('model', 'behaviour'),
   },
   {
@@ -147,7 +147,7 @@ const defects = [
   },
   {
     name: 'when no more may be placed again the next entry goes, whatever it is',
-    file: 'shard/mod.rs',
+    file: 'policy/lru.rs',
     from: /return Victim::Spent;/,
     to: 'return Victim::Found(slot);',
     noticed: tests('recency'),

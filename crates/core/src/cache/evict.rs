@@ -1,10 +1,10 @@
 //! Making room: the expired first, then what the policy says, of the whole cache.
 
 use crate::cache::Cache;
-use crate::policy::Policy;
+use crate::policy::{PutBacks, Queue, Victim};
 use crate::shard::bounds::{Bound, Reservation};
 use crate::shard::entry::{EntryRef, NEVER};
-use crate::shard::{PutBacks, Queue, Shard, Shards, Victim};
+use crate::shard::{Shard, Shards};
 use crate::stats::Event;
 use crate::sync::thread_slot::ThreadSlot;
 use crate::sync::yield_now;
@@ -70,14 +70,6 @@ impl<C: Clock> Cache<C> {
         false
     }
 
-    /// The queue whose turn it is.
-    fn queue(&self) -> Queue {
-        match self.policy {
-            Policy::S3Fifo if self.shards.small() * 10 >= self.bounds.entries() => Queue::Small,
-            Policy::Lru | Policy::S3Fifo => Queue::Main,
-        }
-    }
-
     fn evict_by_policy(&self, bound: Bound, now: u64, reservation: &mut Reservation<'_>) -> bool {
         let event = match bound {
             Bound::Entries => Event::EvictForEntries,
@@ -85,7 +77,7 @@ impl<C: Clock> Cache<C> {
         };
         let mut put_backs = PutBacks::new(PUT_BACKS);
         loop {
-            let queue = self.queue();
+            let queue = self.policy.turn(|| self.shards.small(), || self.bounds.entries());
             let other = if queue == Queue::Main { Queue::Small } else { Queue::Main };
             let chosen = self.shards.oldest(queue).map(|found| (queue, found));
             let chosen = chosen.or_else(|| self.shards.oldest(other).map(|found| (other, found)));
@@ -107,9 +99,7 @@ impl<C: Clock> Cache<C> {
             let entry = shard.entry(slot);
             let hash = self.table.hash(entry.key());
             let is_expired = entry.deadline() != NEVER && entry.deadline() <= now;
-            if queue == Queue::Small {
-                shard.remember(hash);
-            }
+            shard.evicted(queue, hash);
             let event = if is_expired { Event::Expire } else { event };
             reservation.add_entry(self.take_slot(&mut shard, slot, hash, event));
             return true;
@@ -124,9 +114,9 @@ impl<C: Clock> Cache<C> {
         now: u64,
         reservation: &mut Reservation<'_>,
     ) -> bool {
-        let Some((number, slot, tick)) = put_backs.least() else { return false };
+        let Some((number, slot, access)) = put_backs.least() else { return false };
         let mut shard = self.shards.lock(number);
-        if !shard.has_tick(slot, tick) {
+        if !shard.has_access(slot, access) {
             return false;
         }
         let entry = shard.entry(slot);

@@ -16,7 +16,6 @@ use crate::coherence::leases::{self, Claim, Leases};
 use crate::namespaces::Namespaces;
 use crate::policy::Policy;
 use crate::policy::access_clock::AccessClock;
-use crate::policy::s3fifo::MOST_USES;
 use crate::shard::bounds::{Bounds, Reservation};
 use crate::shard::entry::{ENTRY_OVERHEAD, EntryRef, NEVER, Overwrite, Parts};
 use crate::shard::table::Table;
@@ -159,21 +158,7 @@ impl<C: Clock> Cache<C> {
 
     /// Makes an entry the most recently used one, or counts its use.
     pub(crate) fn used(&self, entry: &EntryRef, thread: ThreadSlot) {
-        match self.policy {
-            Policy::Lru => {
-                let tick = self.access_clock.next(thread);
-                // That of another thread may be later.
-                if tick > entry.tick() {
-                    entry.set_tick(tick);
-                }
-            }
-            Policy::S3Fifo => {
-                let uses = entry.tick();
-                if uses < MOST_USES {
-                    entry.set_tick(uses + 1);
-                }
-            }
-        }
+        self.policy.hit(entry.access(), || self.access_clock.next(thread));
     }
 
     /// Puts the deadline of an entry that was read off, where that is how the cache is set up.
@@ -432,7 +417,7 @@ impl<C: Clock> Cache<C> {
         new: &Overwrite<'_>,
         now: u64,
     ) -> Result<(), Error> {
-        let (slot, from, uses) = (old.slot(), old.charge(), old.tick());
+        let (slot, from, access) = (old.slot(), old.charge(), old.access().load(Ordering::Relaxed));
         let (space, was_cleared) = (old.space(), self.namespaces.is_cleared(&old));
         drop(old);
         if entry.is_none() && self.table.overwrite(hash, shard.entry_mut(slot), new) {
@@ -440,7 +425,7 @@ impl<C: Clock> Cache<C> {
         } else {
             let entry = entry.map_or_else(|| EntryRef::new(&new.parts), Ok)?;
             entry.set_sequences(new.fence, new.written);
-            entry.set_tick(uses);
+            entry.access().store(access, Ordering::Relaxed);
             self.table.replace(hash, shard.entry(slot), entry.clone());
             shard.relink(slot, entry, now);
         }

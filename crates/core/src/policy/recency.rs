@@ -10,6 +10,9 @@
 
 use std::collections::VecDeque;
 
+use crate::policy::{Entries, Victim};
+use crate::sync::Ordering;
+
 /// Slots a run takes before the next one is begun.
 const RUN: usize = 512;
 
@@ -143,7 +146,7 @@ impl Recency {
     }
 
     /// The slot behind that which [`Recency::oldest`] has just shown, unless it lies in another run.
-    pub(crate) fn next_oldest(&self) -> Option<u32> {
+    fn next_oldest(&self) -> Option<u32> {
         let items = &self.runs.front()?.items;
         Some(items.get(items.len().checked_sub(2)?)?.slot)
     }
@@ -153,6 +156,30 @@ impl Recency {
         if let Some(head) = self.runs.front_mut() {
             head.items.pop();
         }
+    }
+
+    /// The oldest slot that holds an entry, with its tick and the entry's access word. Frees those before it.
+    pub(crate) fn first(&mut self, entries: &mut impl Entries) -> Option<(u64, u32, u64)> {
+        loop {
+            let (seen, slot) = self.oldest()?;
+            if let Some(access) = entries.access(slot) {
+                return Some((seen, slot, access.load(Ordering::Relaxed)));
+            }
+            self.take_oldest();
+            entries.free(slot);
+        }
+    }
+
+    /// What is to be said of the oldest slot, which was not used since `seen`.
+    pub(crate) fn unused(&self, seen: u64, slot: u32, limit: u64, entries: &impl Entries) -> Victim {
+        if seen > limit {
+            return Victim::Elsewhere;
+        }
+        // The next eviction would wait for it longer than for anything else.
+        if let Some(next) = self.next_oldest() {
+            entries.prefetch(next);
+        }
+        Victim::Found(slot)
     }
 
     /// A tick that no slot in the queue is older than; `u64::MAX` for an empty queue.
@@ -166,19 +193,13 @@ impl Recency {
         }
     }
 
-    /// Drops the dead slots of one run, telling `free` of each, and goes on to the next run.
-    pub(crate) fn compact(&mut self, is_dead: impl Fn(u32) -> bool, mut free: impl FnMut(u32)) {
+    /// Drops the slots of one run of which `free_if_gone` says so, and goes on to the next run.
+    pub(crate) fn compact(&mut self, mut free_if_gone: impl FnMut(u32) -> bool) {
         if self.cursor >= self.runs.len() {
             self.cursor = 0;
         }
         let Some(run) = self.runs.get_mut(self.cursor) else { return };
-        run.items.retain(|item| {
-            let dead = is_dead(item.slot);
-            if dead {
-                free(item.slot);
-            }
-            !dead
-        });
+        run.items.retain(|item| !free_if_gone(item.slot));
         let (start, end, len) = (run.start, run.end, run.items.len());
         if len == 0 {
             self.runs.remove(self.cursor);
@@ -222,6 +243,7 @@ impl Recency {
             }
             floor = run.end.max(floor);
         }
+        assert!(all.iter().all(|&(tick, _)| tick >= self.lower_bound()), "nothing is older than the bound");
         all
     }
 }
@@ -269,7 +291,11 @@ mod tests {
             }
             let mut freed = 0;
             for _ in 0..sorted.len() {
-                queue.compact(|slot| slot % keep != 0, |_| freed += 1);
+                queue.compact(|slot| {
+                    let is_gone = slot % keep != 0;
+                    freed += usize::from(is_gone);
+                    is_gone
+                });
                 queue.items();
             }
             // Ranges that a run can count are joined: half of the room in the runs is used.

@@ -56,8 +56,8 @@ const LIFE: Field = Field::above(SEQUENCE, life::BITS);
 
 #[repr(C)]
 struct Header {
-    /// When the entry was last used, in ticks of the cache; under S3-FIFO, how often.
-    tick: AtomicU64,
+    /// What the eviction policy notes of the entry's uses.
+    access: AtomicU64,
     /// The sequence number of the change that put the entry in, and its TTL.
     written: AtomicU64,
     /// What never changes while the entry is shared, and the deadline, which may.
@@ -246,7 +246,7 @@ impl EntryRef {
         // SAFETY: the memory is fresh, nobody else knows it, and it is sized and aligned for both.
         unsafe {
             header.write(Header {
-                tick: AtomicU64::new(0),
+                access: AtomicU64::new(0),
                 written: AtomicU64::new(LIFE.set(0, life::pack(parts.ttl))),
                 facts: AtomicU64::new(parts.facts()),
                 refs: AtomicU32::new(1),
@@ -455,12 +455,9 @@ impl EntryRef {
         let _ = self.header().facts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
     }
 
-    pub(crate) fn tick(&self) -> u64 {
-        self.header().tick.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_tick(&self, tick: u64) {
-        self.header().tick.store(tick, Ordering::Relaxed);
+    /// The word in which the eviction policy notes uses.
+    pub(crate) fn access(&self) -> &AtomicU64 {
+        &self.header().access
     }
 
     /// The sequence number up to which the tags are known to be unchanged. Only entries with tags remember it.

@@ -17,9 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
-use crate::policy::Policy;
-use crate::policy::recency::Recency;
-use crate::policy::s3fifo::S3Fifo;
+use crate::policy::{AccessWord, Entries, Order, Policy, PutBacks, Queue, Victim};
 use crate::shard::entry::{EntryRef, NEVER};
 use crate::shard::slab::Slab;
 use crate::shard::wheel::{Step, Wheel};
@@ -28,93 +26,57 @@ use crate::sync::{Mutex, MutexGuard};
 /// Shards of a cache: enough to keep several writers apart.
 pub(crate) const SHARDS: usize = 16;
 
-/// What [`Shard::victim`] found.
-pub(crate) enum Victim {
-    /// The entry that is to go is in this slot.
-    Found(u32),
-    /// Another shard, or another queue, may hold it.
-    Elsewhere,
-    /// Everything that came up was used, and no more of it may be placed again.
-    Spent,
-    /// There is none.
-    Empty,
-}
-
-/// What one search for a victim may still place again, and what of it would be the least loss.
-pub(crate) struct PutBacks {
-    left: u32,
-    /// How much it was used, its shard, its slot, and the tick that it had.
-    least: Option<(u64, usize, u32, u64)>,
-}
-
-impl PutBacks {
-    pub(crate) fn new(most: u32) -> Self {
-        Self { left: most, least: None }
-    }
-
-    /// Counts an entry that is placed again.
-    fn count(&mut self, use_: u64, shard: usize, slot: u32, tick: u64) {
-        self.left -= 1;
-        if self.least.is_none_or(|(least, ..)| use_ < least) {
-            self.least = Some((use_, shard, slot, tick));
-        }
-    }
-
-    /// The shard, the slot and the tick of what was used least.
-    pub(crate) fn least(&mut self) -> Option<(usize, u32, u64)> {
-        self.least.take().map(|(_, shard, slot, tick)| (shard, slot, tick))
-    }
-}
-
-/// Which queue a victim is looked for in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Queue {
-    /// The only one of an LRU, the main one of S3-FIFO.
-    Main,
-    /// The small one of S3-FIFO.
-    Small,
-}
-
-/// The order in which entries leave.
-enum Order {
-    Lru(Recency),
-    S3Fifo(Box<S3Fifo>),
-}
-
-impl Order {
-    fn new(policy: Policy) -> Self {
-        match policy {
-            Policy::Lru => Self::Lru(Recency::default()),
-            Policy::S3Fifo => Self::S3Fifo(Box::default()),
-        }
-    }
-
-    fn queue(&self, queue: Queue) -> Option<&Recency> {
-        match (self, queue) {
-            (Self::Lru(recency), Queue::Main) => Some(recency),
-            (Self::Lru(_), Queue::Small) => None,
-            (Self::S3Fifo(order), Queue::Main) => Some(&order.main),
-            (Self::S3Fifo(order), Queue::Small) => Some(&order.small),
-        }
-    }
-
-    fn queue_mut(&mut self, queue: Queue) -> Option<&mut Recency> {
-        match (self, queue) {
-            (Self::Lru(recency), Queue::Main) => Some(recency),
-            (Self::Lru(_), Queue::Small) => None,
-            (Self::S3Fifo(order), Queue::Main) => Some(&mut order.main),
-            (Self::S3Fifo(order), Queue::Small) => Some(&mut order.small),
-        }
-    }
-}
-
-pub(crate) struct Shard {
+/// The places of entries; an entry keeps its slot as long as it lives.
+#[derive(Default)]
+struct Slots {
     /// By slot number. `None`: the entry is gone, and the slot waits in its queue to be freed, or is free.
-    slots: Slab<Option<EntryRef>>,
+    entries: Slab<Option<EntryRef>>,
     /// Slots that were ever used.
     used: u32,
     /// Those of them that are in no queue.
     free: Vec<u32>,
+}
+
+impl Slots {
+    /// A slot in no queue.
+    fn take_free(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            let slot = self.used;
+            assert!(slot < u32::MAX, "four thousand million entries need more memory than there is");
+            self.used += 1;
+            self.entries.reach(slot as usize);
+            slot
+        })
+    }
+
+    /// Slots in a queue.
+    fn queued(&self) -> usize {
+        self.used as usize - self.free.len()
+    }
+
+    fn get(&self, slot: u32) -> Option<&EntryRef> {
+        self.entries[slot as usize].as_ref()
+    }
+}
+
+impl Entries for Slots {
+    fn access(&self, slot: u32) -> Option<&AccessWord> {
+        self.get(slot).map(EntryRef::access)
+    }
+
+    fn prefetch(&self, slot: u32) {
+        if let Some(entry) = self.get(slot) {
+            entry.prefetch();
+        }
+    }
+
+    fn free(&mut self, slot: u32) {
+        self.free.push(slot);
+    }
+}
+
+pub(crate) struct Shard {
+    slots: Slots,
     len: usize,
     /// The bytes charged for them.
     charged: u64,
@@ -133,9 +95,7 @@ const LARGE: u64 = 16 * 1_024;
 impl Shard {
     fn new(policy: Policy) -> Self {
         Self {
-            slots: Slab::default(),
-            used: 0,
-            free: Vec::new(),
+            slots: Slots::default(),
             len: 0,
             charged: 0,
             order: Order::new(policy),
@@ -154,28 +114,13 @@ impl Shard {
 
     /// Takes in a new entry of a key of this hash, at `tick`.
     pub(crate) fn link(&mut self, entry: EntryRef, hash: u64, tick: u64, now: u64) {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            let slot = self.used;
-            assert!(slot < u32::MAX, "four thousand million entries need more memory than there is");
-            self.used += 1;
-            self.slots.reach(slot as usize);
-            slot
-        });
+        let slot = self.slots.take_free();
         entry.set_slot(slot);
-        match &mut self.order {
-            Order::Lru(recency) => {
-                entry.set_tick(tick);
-                recency.place(tick, slot);
-            }
-            Order::S3Fifo(order) => {
-                entry.set_tick(0);
-                order.enter(slot, hash, tick);
-            }
-        }
+        self.order.insert(slot, hash, entry.access(), tick);
         self.len += 1;
         self.charged += entry.charge();
         self.set_deadline(slot, entry.deadline(), now);
-        self.slots[slot as usize] = Some(entry);
+        self.slots.entries[slot as usize] = Some(entry);
     }
 
     /// Puts `new` in the place of the entry in `slot`.
@@ -185,7 +130,7 @@ impl Shard {
     pub(crate) fn relink(&mut self, slot: u32, new: EntryRef, now: u64) {
         let from = self.entry(slot).charge();
         new.set_slot(slot);
-        if let Some(old) = self.slots[slot as usize].replace(new) {
+        if let Some(old) = self.slots.entries[slot as usize].replace(new) {
             self.dispose(old);
         }
         self.rewritten(slot, from, now);
@@ -211,12 +156,14 @@ impl Shard {
 
     /// The entry in a slot that holds one.
     pub(crate) fn entry(&self, slot: u32) -> &EntryRef {
-        self.slots[slot as usize].as_ref().unwrap_or_else(|| unreachable!("the caller found it there"))
+        self.slots.get(slot).unwrap_or_else(|| unreachable!("the caller found it there"))
     }
 
     /// As [`Shard::entry`], for [`EntryRef::overwrite`].
     pub(crate) fn entry_mut(&mut self, slot: u32) -> &mut EntryRef {
-        self.slots[slot as usize].as_mut().unwrap_or_else(|| unreachable!("the caller found it there"))
+        self.slots.entries[slot as usize]
+            .as_mut()
+            .unwrap_or_else(|| unreachable!("the caller found it there"))
     }
 
     /// Follows a change of the deadline of the entry in `slot`.
@@ -229,28 +176,20 @@ impl Shard {
         if let Some(wheel) = &mut self.wheel {
             wheel.remove(slot);
         }
-        let gone = self.slots[slot as usize].take();
+        let gone = self.slots.entries[slot as usize].take();
         let gone = gone.unwrap_or_else(|| unreachable!("the caller found it there"));
         self.len -= 1;
         self.charged -= gone.charge();
-        if let Order::S3Fifo(order) = &mut self.order {
-            order.leave(slot);
-        }
-        let queued = self.used as usize - self.free.len();
-        if queued > self.len + self.len / 4 + 64 {
-            let Self { order, slots, free, .. } = self;
-            for queue in [Queue::Main, Queue::Small] {
-                if let Some(queue) = order.queue_mut(queue) {
-                    queue.compact(|slot| slots[slot as usize].is_none(), |slot| free.push(slot));
-                }
-            }
+        self.order.remove(slot);
+        if self.slots.queued() > self.len + self.len / 4 + 64 {
+            self.order.compact(&mut self.slots);
         }
         gone
     }
 
     /// Drops what is in the last slots; says whether there were any.
     pub(crate) fn drop_last(&mut self) -> bool {
-        self.slots.pop_chunk().is_some()
+        self.slots.entries.pop_chunk().is_some()
     }
 
     /// How many entries there are, and the bytes charged for them.
@@ -260,14 +199,11 @@ impl Shard {
 
     /// Whether this very entry is in the cache.
     pub(crate) fn holds(&self, entry: &EntryRef) -> bool {
-        let slot = self.slots.get(entry.slot() as usize);
+        let slot = self.slots.entries.get(entry.slot() as usize);
         slot.is_some_and(|slot| slot.as_ref().is_some_and(|held| held.same(entry)))
     }
 
-    /// Finds the entry of a queue that is to go first, if it came there no later than `limit`.
-    ///
-    /// Each entry that was used since the queue saw it is placed again and costs one of `put_backs`. `number` is that
-    /// of this shard, and `tick` gives the time for what is placed again.
+    /// Finds the entry of a queue that the policy would evict first, if it came there no later than `limit`.
     pub(crate) fn victim(
         &mut self,
         queue: Queue,
@@ -276,67 +212,17 @@ impl Shard {
         number: usize,
         tick: impl Fn() -> u64,
     ) -> Victim {
-        loop {
-            let Some(order) = self.order.queue_mut(queue) else { return Victim::Empty };
-            let Some((seen, slot)) = order.oldest() else { return Victim::Empty };
-            let Some(entry) = &self.slots[slot as usize] else {
-                order.take_oldest();
-                self.free.push(slot);
-                continue;
-            };
-            let used = entry.tick();
-            let is_used = match (&self.order, queue) {
-                (Order::Lru(_), _) => used > seen,
-                (Order::S3Fifo(_), Queue::Small) => seen <= limit && used > 1,
-                (Order::S3Fifo(_), Queue::Main) => seen <= limit && used > 0,
-            };
-            if !is_used {
-                if seen > limit {
-                    return Victim::Elsewhere;
-                }
-                // The next eviction would wait for it longer than for anything else.
-                let next = self.order.queue(queue).and_then(Recency::next_oldest);
-                if let Some(next) = next.and_then(|slot| self.slots[slot as usize].as_ref()) {
-                    next.prefetch();
-                }
-                return Victim::Found(slot);
-            }
-            if put_backs.left == 0 {
-                return Victim::Spent;
-            }
-            match &mut self.order {
-                Order::Lru(recency) => {
-                    put_backs.count(used, number, slot, used);
-                    recency.take_oldest();
-                    recency.place(used, slot);
-                }
-                Order::S3Fifo(order) if queue == Queue::Small => {
-                    put_backs.count(used, number, slot, 0);
-                    entry.set_tick(0);
-                    order.promote(slot, tick());
-                    // It may now be the main queue's turn.
-                    return Victim::Elsewhere;
-                }
-                Order::S3Fifo(order) => {
-                    put_backs.count(used, number, slot, used - 1);
-                    entry.set_tick(used - 1);
-                    order.main.take_oldest();
-                    order.main.place(tick(), slot);
-                }
-            }
-        }
+        self.order.victim(queue, limit, put_backs, number, &mut self.slots, tick)
     }
 
-    /// Whether there is an entry in `slot` of this tick.
-    pub(crate) fn has_tick(&self, slot: u32, tick: u64) -> bool {
-        self.slots[slot as usize].as_ref().is_some_and(|entry| entry.tick() == tick)
+    /// Whether there is an entry in `slot` with this access word.
+    pub(crate) fn has_access(&self, slot: u32, access: u64) -> bool {
+        self.slots.access(slot).is_some_and(|word| word.load(Ordering::Relaxed) == access)
     }
 
-    /// Keeps in mind, where the policy does, that a key of this hash left by way of the small queue.
-    pub(crate) fn remember(&mut self, hash: u64) {
-        if let Order::S3Fifo(order) = &mut self.order {
-            order.remember(hash);
-        }
+    /// Tells the policy that the victim of a queue is evicted, a key of this hash.
+    pub(crate) fn evicted(&mut self, queue: Queue, hash: u64) {
+        self.order.evicted(queue, hash);
     }
 
     /// Finds an entry that is expired at `now`, in at most `steps` steps of the wheel. The caller unlinks it.
@@ -349,7 +235,7 @@ impl Shard {
         let mut found = None;
         while found.is_none() && *steps > 0 {
             *steps -= 1;
-            let deadline = |slot: u32| slots[slot as usize].as_ref().map_or(NEVER, EntryRef::deadline);
+            let deadline = |slot: u32| slots.get(slot).map_or(NEVER, EntryRef::deadline);
             match wheel.step(now, deadline) {
                 Step::Expired(slot) => found = Some(slot),
                 Step::Moved => {}
@@ -373,11 +259,11 @@ impl Shard {
     /// Copies up to `limit` entries from slot `from` on to `out` and returns the slot to go on from, or
     /// `None` at the end. An entry keeps its slot as long as it lives, so it is met once.
     pub(crate) fn scan(&self, from: usize, limit: usize, out: &mut Vec<EntryRef>) -> Option<usize> {
-        for slot in from..self.used as usize {
+        for slot in from..self.slots.used as usize {
             if out.len() >= limit {
                 return Some(slot);
             }
-            out.extend(self.slots[slot].clone());
+            out.extend(self.slots.entries[slot].clone());
         }
         None
     }
@@ -388,36 +274,26 @@ impl Shard {
     /// If slots, free list, queues, wheel and counters do not agree.
     #[cfg(any(test, feature = "validate"))]
     pub(crate) fn validate(&self) -> Vec<EntryRef> {
-        let mut seen = vec![false; self.used as usize];
+        let mut seen = vec![false; self.slots.used as usize];
         let mut mark =
             |slot: u32| assert!(!std::mem::replace(&mut seen[slot as usize], true), "slot used twice");
-        for &slot in &self.free {
-            assert!(self.slots[slot as usize].is_none(), "a free slot is empty");
+        for &slot in &self.slots.free {
+            assert!(self.slots.get(slot).is_none(), "a free slot is empty");
             mark(slot);
         }
-        let queued = match &self.order {
-            Order::Lru(recency) => recency.items(),
-            Order::S3Fifo(order) => order.validate(|slot| self.slots[slot as usize].is_some()),
-        };
-        for (_, slot) in queued {
+        for (_, slot) in self.order.validate(|slot| self.slots.get(slot).is_some()) {
             mark(slot);
         }
         assert!(seen.iter().all(|&seen| seen), "every slot is free or queued");
-        for queue in [Queue::Main, Queue::Small] {
-            let Some(queue) = self.order.queue(queue) else { continue };
-            let bound = queue.lower_bound();
-            assert!(queue.items().iter().all(|&(tick, _)| tick >= bound), "nothing is older than the bound");
-        }
         let mut timed = self.wheel.as_ref().map_or_else(Vec::new, Wheel::slots);
         timed.sort_unstable();
-        let has_deadline =
-            |slot: &u32| self.slots[*slot as usize].as_ref().is_some_and(|e| e.deadline() != NEVER);
-        let expected: Vec<u32> = (0..self.used).filter(has_deadline).collect();
+        let has_deadline = |slot: &u32| self.slots.get(*slot).is_some_and(|e| e.deadline() != NEVER);
+        let expected: Vec<u32> = (0..self.slots.used).filter(has_deadline).collect();
         assert_eq!(timed, expected, "the wheel holds the entries with a deadline and no other");
         let soonest =
-            self.slots.iter().flatten().map(EntryRef::deadline).filter(|&deadline| deadline != NEVER);
+            self.slots.entries.iter().flatten().map(EntryRef::deadline).filter(|&deadline| deadline != NEVER);
         assert!(soonest.min().is_none_or(|soonest| soonest >= self.due), "nothing expires before it is due");
-        let entries: Vec<EntryRef> = self.slots.iter().flatten().cloned().collect();
+        let entries: Vec<EntryRef> = self.slots.entries.iter().flatten().cloned().collect();
         assert_eq!(entries.len(), self.len);
         assert_eq!(entries.iter().map(EntryRef::charge).sum::<u64>(), self.charged);
         entries
@@ -528,12 +404,12 @@ impl DerefMut for ShardGuard<'_> {
 impl Drop for ShardGuard<'_> {
     fn drop(&mut self) {
         for queue in [Queue::Main, Queue::Small] {
-            if let Some(order) = self.shard.order.queue(queue) {
-                publish(&self.all.oldest[queue as usize][self.number], order.lower_bound());
+            if let Some(bound) = self.shard.order.lower_bound(queue) {
+                publish(&self.all.oldest[queue as usize][self.number], bound);
             }
         }
-        if let Order::S3Fifo(order) = &self.shard.order {
-            publish(&self.all.small[self.number], order.small_len as u64);
+        if let Some(len) = self.shard.order.small_len() {
+            publish(&self.all.small[self.number], len as u64);
         }
         publish(&self.all.due[self.number], self.shard.due);
         self.garbage = std::mem::take(&mut self.shard.garbage);
@@ -543,8 +419,8 @@ impl Drop for ShardGuard<'_> {
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
+    use crate::key::{Key, Value};
     use crate::shard::entry::Parts;
-    use crate::{Key, Value};
 
     #[test]
     fn a_large_entry_is_freed_when_its_stripe_is_unlocked() {
