@@ -23,7 +23,7 @@ const defects = [
   },
   {
     name: 'a reader that saw an expired value removes the fresh one under its key',
-    file: 'cache/evict.rs',
+    file: 'cache/remove.rs',
     from: /if shard\.holds\(entry\) \{\s*self\.remove_slot\(&mut shard, entry\.slot\(\), hash, event\);/,
     to: 'if let Some(entry) = self.table.find(hash, entry.key()) { self.remove_slot(&mut shard, entry.slot(), hash, event);',
     noticed: SHUTTLE,
@@ -52,13 +52,13 @@ const defects = [
   },
   {
     name: 'the fence is checked before the lock is taken',
-    file: 'cache/mod.rs',
-    from: /let mut shard = self\.shards\.lock\(Shards::of\(hash\)\);\s*let old = self\.table\.find\(hash, key\);\s*if options\.if_absent && [^{]*\{\s*return Ok\(Inserted::Present\);\s*\}\s*let written = old\.as_ref\(\)\.map\(EntryRef::written\);\s*if options\.fence\.is_some_and\(\|fence\| !self\.permits_write\(key\.space, fence, hash, written, tags\)\) \{/,
-    to: `let written = self.table.find(hash, key).map(|old| old.written());
-            let refused = options.fence.is_some_and(|fence| !self.permits_write(key.space, fence, hash, written, tags));
+    file: 'cache/insert.rs',
+    from: /let mut shard = self\.shards\.lock\(Shards::of\(hash\)\);\s*let old = self\.table\.find\(hash, key\);\s*if let Some\(refusal\) = self\.refusal\(&insertion, old\.as_ref\(\)\)/,
+    to: `let old = self.table.find(hash, key);
+            let refused = self.refusal(&insertion, old.as_ref());
             let mut shard = self.shards.lock(Shards::of(hash));
             let old = self.table.find(hash, key);
-            if refused {`,
+            if let Some(refusal) = refused`,
     noticed: SHUTTLE,
   },
   {
@@ -77,7 +77,7 @@ const defects = [
   },
   {
     name: 'a load that began before its namespace was cleared is stored',
-    file: 'cache/mod.rs',
+    file: 'cache/loading.rs',
     from: /self\.namespaces\.cleared\(space\) <= fence && /,
     to: '',
     noticed: tests('namespaces'),

@@ -26,8 +26,9 @@ mod stats;
 mod sync;
 mod time;
 
+pub use cache::Cache;
+pub use cache::insert::Inserted;
 pub use cache::maintenance::{Cursor, Purge};
-pub use cache::{Cache, Inserted};
 pub use coherence::leases::Claim;
 pub use coherence::version_table::{Stamp, VersionTable};
 pub use error::Error;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use crate::cache::Cache;
 use crate::coherence::version_table::{Stamp, VersionTable};
+use crate::key::{Key, Space};
 use crate::shard::entry::{EntryRef, NEVER};
 use crate::stats::Event;
 use crate::sync::thread_slot::ThreadSlot;
 use crate::time::clock::Clock;
 use crate::time::coarse_clock;
-use crate::{Key, Space};
 
 impl<C: Clock> Cache<C> {
     /// Where copies of this cache's entries are checked.

@@ -3,8 +3,7 @@
 use crate::cache::Cache;
 use crate::policy::{PutBacks, Queue, Victim};
 use crate::shard::bounds::{Bound, Reservation};
-use crate::shard::entry::{EntryRef, NEVER};
-use crate::shard::{Shard, Shards};
+use crate::shard::entry::NEVER;
 use crate::stats::Event;
 use crate::sync::thread_slot::ThreadSlot;
 use crate::sync::yield_now;
@@ -18,39 +17,9 @@ const PUT_BACKS: u32 = 256;
 const EXPIRY_STEPS: u32 = 256;
 
 impl<C: Clock> Cache<C> {
-    /// Takes the entry in a slot out of the cache and returns what it was charged, which stays reserved.
-    fn take_slot(&self, shard: &mut Shard, slot: u32, hash: u64, event: Event) -> u64 {
-        let entry = shard.unlink(slot);
-        // Before the entry goes: a value older than it must not come after it.
-        self.fence.remember(hash, entry.written());
-        self.table.remove(hash, &entry);
-        // What was cleared with its namespace was counted then.
-        if self.namespaces.left(&entry) {
-            self.count(entry.space(), ThreadSlot::current(), event);
-        }
-        let bytes = entry.charge();
-        shard.dispose(entry);
-        bytes
-    }
-
-    /// Takes the entry in a slot out of the cache.
-    pub(crate) fn remove_slot(&self, shard: &mut Shard, slot: u32, hash: u64, event: Event) {
-        let bytes = self.take_slot(shard, slot, hash, event);
-        self.bounds.release(1, bytes);
-    }
-
-    /// Takes this very entry out if it is still there; a newer one under its key stays.
-    pub(crate) fn remove_if_held(&self, entry: &EntryRef, event: Event) {
-        let hash = self.table.hash(entry.key());
-        let mut shard = self.shards.lock(Shards::of(hash));
-        if shard.holds(entry) {
-            self.remove_slot(&mut shard, entry.slot(), hash, event);
-        }
-    }
-
     /// Removes one entry because of `bound` and adds what it held to `reservation`. When nothing is there to remove, all
     /// room is held by writes of other threads, who may wait for this one's.
-    pub(crate) fn evict(&self, bound: Bound, now: u64, reservation: &mut Reservation<'_>) {
+    pub(super) fn evict(&self, bound: Bound, now: u64, reservation: &mut Reservation<'_>) {
         if !self.evict_expired(now, reservation) && !self.evict_by_policy(bound, now, reservation) {
             reservation.release();
             yield_now();

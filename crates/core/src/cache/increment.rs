@@ -1,13 +1,16 @@
 //! Numbers as text, and their increments under the lock of a key.
 
 use crate::cache::Cache;
+use crate::cache::insert::Inserted;
+use crate::error::Error;
+use crate::key::{Key, Value};
+use crate::options::InsertOptions;
 use crate::shard::Shards;
 use crate::shard::bounds::Reservation;
 use crate::shard::entry::{EntryRef, Overwrite, Parts};
 use crate::stats::Event;
 use crate::sync::thread_slot::ThreadSlot;
 use crate::time::clock::Clock;
-use crate::{Error, InsertOptions, Inserted, Key, Value};
 
 /// The encoding of the text of a number.
 const TEXT: u8 = 0;

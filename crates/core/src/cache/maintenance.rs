@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::Space;
 use crate::cache::Cache;
+use crate::key::Space;
 #[cfg(any(test, feature = "validate"))]
 use crate::shard::Shards;
 use crate::shard::entry::EntryRef;

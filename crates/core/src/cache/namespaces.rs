@@ -59,7 +59,7 @@ impl<C: Clock> Cache<C> {
     }
 
     /// Counts an event of a namespace, and of the cache.
-    pub(crate) fn count(&self, space: Space, thread: ThreadSlot, event: Event) {
+    pub(super) fn count(&self, space: Space, thread: ThreadSlot, event: Event) {
         self.stats.count_in(thread, event);
         self.namespaces.count(space, event, 1);
     }

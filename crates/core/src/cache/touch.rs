@@ -1,7 +1,7 @@
 //! A new deadline for an entry, and nothing else.
 
-use crate::Key;
 use crate::cache::{Cache, deadline};
+use crate::key::Key;
 use crate::shard::Shards;
 use crate::sync::thread_slot::ThreadSlot;
 use crate::time::clock::Clock;
