@@ -162,8 +162,8 @@ const defects = [
   {
     name: 'an entry takes an invalidation under way for done',
     file: 'coherence/version_table.rs',
-    from: /let whole = f64::from_bits\(invalidation\) as u64;/,
-    to: 'let whole = f64::from_bits(invalidation).ceil() as u64;',
+    from: /f64::from_bits\(word\) as u64/,
+    to: 'f64::from_bits(word).ceil() as u64',
     noticed: LOOM,
   },
   {

@@ -97,10 +97,10 @@ impl<const N: usize> Call<'_, N> {
         let [high, low] = [stamp.hash >> 32, stamp.hash & u64::from(u32::MAX)];
         let numbers = [
             f64::from(stamp.cell),
-            stamp.version,
-            stamp.invalidation,
-            stamp.fresh_until,
-            stamp.written,
+            f64::from_bits(stamp.version),
+            f64::from_bits(stamp.invalidation),
+            if stamp.fresh_until == u64::MAX { f64::INFINITY } else { as_double(stamp.fresh_until) },
+            as_double(stamp.written),
             as_double(high),
             as_double(low),
             as_double(charge),
@@ -150,7 +150,7 @@ callbacks! {
         };
         call.report(&stamp, entry.charge());
         #[expect(clippy::float_cmp, reason = "both are whole numbers")]
-        if stamp.written == known {
+        if as_double(stamp.written) == known {
             return call.null();
         }
         value_to_js(call.env, &entry)

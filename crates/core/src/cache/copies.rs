@@ -20,7 +20,6 @@ impl<C: Clock> Cache<C> {
 
     /// As [`Cache::get`], with what a copy is to be checked against.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "ms and sequence numbers stay below 2^53")]
     pub fn get_stamped(&self, key: Key<'_>) -> Option<(EntryRef, Stamp)> {
         let thread = ThreadSlot::current();
         let hash = self.table.hash(key);
@@ -43,10 +42,10 @@ impl<C: Clock> Cache<C> {
         let stamp = Stamp {
             cell: u32::try_from(self.version_table().cell(hash))
                 .unwrap_or_else(|_| unreachable!("a small table")),
-            version: f64::from_bits(version),
+            version,
             invalidation,
-            fresh_until: if expires { (self.origin + fresh_until) as f64 } else { f64::INFINITY },
-            written: entry.written() as f64,
+            fresh_until: if expires { self.origin + fresh_until } else { u64::MAX },
+            written: entry.written(),
             hash,
         };
         Some((entry, stamp))

@@ -1,7 +1,7 @@
 //! The time of copies: a word that holds the present ms, for readers who cannot afford to ask for it.
 //!
 //! A thread of its own writes it every [`PERIOD`] as long as somebody asked for it in the last [`KEPT_MS`], and
-//! then ends; while there is none, the word is infinite, later than any deadline. It does not depend on the thread
+//! then ends; while there is none, the word holds [`NONE`], later than any deadline. It does not depend on the thread
 //! that reads: an event loop that is held for seconds still sees time pass. It may be late by a period and
 //! by as long as the scheduler lets it wait, so a reader takes [`MARGIN_MS`] off a deadline and asks the real
 //! clock in what is left.
@@ -24,8 +24,11 @@ const KEPT_MS: u64 = 1_000;
 /// of the processors stands still for a tenth of a second at a time.
 pub const MARGIN_MS: u64 = 250;
 
-/// The word, an `f64` of ms as [`MonotonicClock`] counts them.
-static NOW: AtomicU64 = AtomicU64::new(f64::INFINITY.to_bits());
+/// What the word holds while nobody writes it; with the feature `f64-words`, infinity.
+pub const NONE: u64 = if cfg!(feature = "f64-words") { f64::INFINITY.to_bits() } else { u64::MAX };
+
+/// The ms as [`MonotonicClock`] counts them; an `f64` with the feature `f64-words`.
+static NOW: AtomicU64 = AtomicU64::new(NONE);
 /// Until when it is to be written.
 static WANTED: AtomicU64 = AtomicU64::new(0);
 /// Whether there is a thread that writes it.
@@ -39,12 +42,13 @@ pub fn word() -> &'static AtomicU64 {
 
 #[expect(clippy::cast_precision_loss, reason = "2^53 ms are 285 000 years")]
 fn write(now: u64) {
-    NOW.store((now as f64).to_bits(), Ordering::Release);
+    let word = if cfg!(feature = "f64-words") { (now as f64).to_bits() } else { now };
+    NOW.store(word, Ordering::Release);
 }
 
 /// Says that the word is still read, if it is written at all.
 pub(crate) fn keep() {
-    if NOW.load(Ordering::Relaxed) < f64::INFINITY.to_bits() {
+    if NOW.load(Ordering::Relaxed) != NONE {
         want(MonotonicClock.now_ms());
     }
 }
@@ -61,7 +65,7 @@ pub(crate) fn want(now: u64) {
     if *running {
         return;
     }
-    // If the thread cannot be had, the word stays infinite and every reader asks the clock.
+    // If the thread cannot be had, the word stays as it is and every reader asks the clock.
     let thread = thread::Builder::new().name("sark-cache-time".to_owned());
     *running = thread.spawn(run).is_ok();
 }
@@ -73,7 +77,7 @@ fn run() {
             let mut running = RUNNING.lock();
             // Whoever wants it after this finds no thread and begins one.
             if now >= WANTED.load(Ordering::SeqCst) {
-                NOW.store(f64::INFINITY.to_bits(), Ordering::Release);
+                NOW.store(NONE, Ordering::Release);
                 *running = false;
                 return;
             }
@@ -88,23 +92,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ticks_while_it_is_wanted_and_is_infinite_before_and_after() {
-        let read = || f64::from_bits(word().load(Ordering::Acquire));
-        assert!(read().is_infinite());
+    fn ticks_while_it_is_wanted_and_stands_still_before_and_after() {
+        let read = || word().load(Ordering::Acquire);
+        assert_eq!(read(), NONE);
         want(MonotonicClock.now_ms());
-        while read().is_infinite() {
+        while read() == NONE {
             thread::yield_now();
         }
         let first = read();
         while read() <= first {
             thread::yield_now();
         }
-        while read().is_finite() {
+        while read() != NONE {
             thread::sleep(PERIOD);
         }
         assert!(!*RUNNING.lock());
         want(MonotonicClock.now_ms());
-        while read().is_infinite() {
+        while read() == NONE {
             thread::yield_now();
         }
     }
