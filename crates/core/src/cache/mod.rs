@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::coherence::fence::Fence;
 use crate::coherence::leases::Leases;
+use crate::coherence::words::Words;
 use crate::error::Error;
 use crate::key::Key;
 use crate::namespaces::Namespaces;
@@ -76,9 +77,10 @@ impl<C: Clock> Cache<C> {
         let most_by_bytes = options.max_bytes.map_or(u64::MAX, |max| max / ENTRY_OVERHEAD);
         let most = options.max_entries.unwrap_or(usize::MAX);
         let most = most.min(usize::try_from(most_by_bytes).unwrap_or(usize::MAX));
-        let fence = Fence::new(most);
+        let words = Words::on_heap();
+        let fence = Fence::new(most, &words);
         Ok(Self {
-            table: Table::new(most, Arc::clone(fence.version_table())),
+            table: Table::new(most, Arc::clone(fence.version_table()), words.hasher()),
             shards: Shards::new(options.policy),
             bounds: Bounds::new(&options),
             fence,

@@ -13,6 +13,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::coherence::tags::{Invalidations, STEP};
 use crate::coherence::version_table::VersionTable;
+use crate::coherence::words::{Run, Words};
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// Stripes of a large cache (512 KiB, of which only touched pages are resident).
@@ -25,35 +26,45 @@ const MAX_CELLS: usize = 1 << 14;
 /// A fence that lies further back than this says nothing any more; entries keep the distance in 32 bits.
 const MOST_CHANGES: u64 = 1 << 31;
 
-pub(crate) struct Fence {
+/// What every change and every fence is measured by.
+#[derive(Default)]
+struct Head {
     /// The sequence number of the latest change.
     sequence: CachePadded<AtomicU64>,
-    keys: Box<[AtomicU64]>,
+    /// The sequence of the last `clear`.
+    cleared: AtomicU64,
+}
+
+pub(crate) struct Fence {
+    /// One.
+    head: Run<Head>,
+    keys: Run<AtomicU64>,
     tags: Invalidations,
     /// Where threads see that an entry they copied has changed, and whether any tag has.
     versions: Arc<VersionTable>,
-    /// The sequence of the last `clear`.
-    cleared: AtomicU64,
     /// Held by whoever writes the number of the last invalidation.
     invalidating: Mutex<()>,
 }
 
 impl Fence {
     /// Tables that suit a cache of up to `max` entries.
-    pub(crate) fn new(max: usize) -> Self {
+    pub(crate) fn new(max: usize, words: &Words) -> Self {
         let stripes = max.clamp(MIN_STRIPES, MAX_STRIPES).next_power_of_two();
-        Self::with_sizes(stripes, Invalidations::lines_for(max))
+        Self::with_sizes(stripes, Invalidations::lines_for(max), words)
     }
 
-    fn with_sizes(stripes: usize, lines: usize) -> Self {
+    fn with_sizes(stripes: usize, lines: usize, words: &Words) -> Self {
         Self {
-            sequence: CachePadded::new(AtomicU64::new(0)),
-            keys: (0..stripes).map(|_| AtomicU64::new(0)).collect(),
-            tags: Invalidations::new(lines),
-            versions: Arc::new(VersionTable::new(stripes.min(MAX_CELLS))),
-            cleared: AtomicU64::new(0),
+            head: words.run(1),
+            keys: words.run(stripes),
+            tags: Invalidations::new(lines, words),
+            versions: Arc::new(VersionTable::new(stripes.min(MAX_CELLS), words)),
             invalidating: Mutex::new(()),
         }
+    }
+
+    fn head(&self) -> &Head {
+        &self.head[0]
     }
 
     pub(crate) fn version_table(&self) -> &Arc<VersionTable> {
@@ -71,11 +82,11 @@ impl Fence {
     }
 
     pub(crate) fn now(&self) -> u64 {
-        self.sequence.load(Ordering::SeqCst)
+        self.head().sequence.load(Ordering::SeqCst)
     }
 
     fn advance(&self) -> u64 {
-        self.sequence.fetch_add(1, Ordering::SeqCst) + 1
+        self.head().sequence.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     /// The sequence number of a change that leaves an entry behind, which remembers it.
@@ -102,7 +113,7 @@ impl Fence {
     pub(crate) fn invalidate_tag(&self, tag: u32) {
         let alone = self.invalidating.lock();
         // The only multiple among the numbers that this draws.
-        let sequence = (self.sequence.fetch_add(STEP, Ordering::SeqCst) + STEP) / STEP * STEP;
+        let sequence = (self.head().sequence.fetch_add(STEP, Ordering::SeqCst) + STEP) / STEP * STEP;
         self.versions.begin_invalidation(sequence);
         self.tags.record(tag, sequence);
         self.versions.end_invalidation(sequence);
@@ -113,7 +124,7 @@ impl Fence {
     pub(crate) fn clear(&self) {
         let alone = self.invalidating.lock();
         let sequence = self.advance();
-        self.cleared.store(sequence, Ordering::SeqCst);
+        self.head().cleared.store(sequence, Ordering::SeqCst);
         self.versions.end_invalidation(sequence);
         drop(alone);
     }
@@ -137,7 +148,7 @@ impl Fence {
         fence <= now
             && now - fence < MOST_CHANGES
             && written.is_none_or(|written| written <= fence)
-            && self.cleared.load(Ordering::SeqCst) <= fence
+            && self.head().cleared.load(Ordering::SeqCst) <= fence
             && self.keys[self.stripe(hash)].load(Ordering::SeqCst) <= fence
             && self.tags_unchanged(fence, tags)
     }
@@ -175,9 +186,9 @@ mod sizes {
 
     #[test]
     fn the_tables_follow_the_size_of_the_cache() {
-        assert!(Fence::new(1_000).bytes() <= 64 << 10);
-        assert!(Fence::new(1).bytes() <= 64 << 10);
-        assert!(Fence::new(usize::MAX).bytes() <= 3 << 20);
+        assert!(Fence::new(1_000, &Words::on_heap()).bytes() <= 64 << 10);
+        assert!(Fence::new(1, &Words::on_heap()).bytes() <= 64 << 10);
+        assert!(Fence::new(usize::MAX, &Words::on_heap()).bytes() <= 3 << 20);
     }
 }
 
@@ -191,7 +202,7 @@ mod tests {
     use crate::coherence::version_table::Stamp;
 
     fn fence() -> Arc<Fence> {
-        Arc::new(Fence::with_sizes(1, 1))
+        Arc::new(Fence::with_sizes(1, 1, &Words::on_heap()))
     }
 
     /// A load that began before an invalidation returned is not served after it, whenever it is stored.

@@ -4,3 +4,4 @@ pub(crate) mod fence;
 pub(crate) mod leases;
 pub(crate) mod tags;
 pub(crate) mod version_table;
+pub(crate) mod words;

@@ -5,6 +5,7 @@
 //! places, the oldest goes, and whatever is no newer than that counts as invalidated. So an entry may be lost without
 //! need, where many tags were invalidated since it was stored, and none is ever kept that had to go.
 
+use crate::coherence::words::{Run, Words};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Invalidations have numbers that are multiples of this, so that a place can hold them in fewer bits.
@@ -28,16 +29,16 @@ struct Line {
 
 /// The invalidations of a cache. One thread at a time writes, and any number read.
 pub(crate) struct Invalidations {
-    lines: Box<[Line]>,
+    lines: Run<Line>,
     /// Bits of a tag that choose its line.
     chosen: u32,
 }
 
 impl Invalidations {
     /// A table of as many lines, a power of two.
-    pub(crate) fn new(lines: usize) -> Self {
+    pub(crate) fn new(lines: usize, words: &Words) -> Self {
         debug_assert!(lines.is_power_of_two());
-        Self { lines: (0..lines).map(|_| Line::default()).collect(), chosen: lines.ilog2() }
+        Self { lines: words.run(lines), chosen: lines.ilog2() }
     }
 
     /// Lines that suit a cache of up to `max` entries: as many invalidated tags as a fifth of that leave the entries of
@@ -136,7 +137,7 @@ mod tests {
             shift in prop_oneof![Just(0_u32), Just(1), Just(26)],
             lines in prop_oneof![Just(1_usize), Just(2), Just(64)],
         ) {
-            let table = Invalidations::new(lines);
+            let table = Invalidations::new(lines, &Words::on_heap());
             let mut latest = HashMap::new();
             for (number, &tag) in (1..).zip(&tags) {
                 let number = number * STEP;
@@ -156,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_number_that_no_place_holds_raises_the_floor() {
-        let table = Invalidations::new(1);
+        let table = Invalidations::new(1, &Words::on_heap());
         let number = (1 << 32) * STEP;
         table.record(5, number - STEP);
         assert!(table.is_unchanged(6, 0) && !table.is_unchanged(5, number - STEP - 1));

@@ -5,6 +5,7 @@
 //! ever written twice in one word, so an unchanged word means that nothing happened. With the feature `f64-words` each
 //! word is an `f64`, so that JavaScript can compare it in place.
 
+use crate::coherence::words::{Run, Words};
 use crate::sync::{AtomicU64, Ordering};
 
 /// The words of a version table, in the machine's own order.
@@ -13,7 +14,7 @@ use crate::sync::{AtomicU64, Ordering};
 /// way it is one that no stamp has. From word [`VersionTable::CELLS`] on, each word stands for the keys that share it,
 /// and holds the number of the last change to one of them.
 pub struct VersionTable {
-    words: Box<[AtomicU64]>,
+    words: Run<AtomicU64>,
 }
 
 /// A word that no version table ever holds, not even as a number that equals one in it.
@@ -40,8 +41,8 @@ impl VersionTable {
     /// writes do not disturb each other.
     pub const CELLS: usize = 8;
 
-    pub(crate) fn new(cells: usize) -> Self {
-        Self { words: (0..Self::CELLS + cells).map(|_| AtomicU64::new(0)).collect() }
+    pub(crate) fn new(cells: usize, words: &Words) -> Self {
+        Self { words: words.run(Self::CELLS + cells) }
     }
 
     /// All words. They are for reading.

@@ -97,9 +97,9 @@ pub(crate) struct Table {
 
 impl Table {
     /// A table that suits up to `max` entries.
-    pub(crate) fn new(max: usize, versions: Arc<VersionTable>) -> Self {
+    pub(crate) fn new(max: usize, versions: Arc<VersionTable>, hasher: RandomState) -> Self {
         let segments = max.div_ceil(SEGMENT_LEN).next_power_of_two().clamp(MIN_SEGMENTS, MAX_SEGMENTS);
-        let map = Map::with_hasher_and_shard_amount(RandomState::default(), segments);
+        let map = Map::with_hasher_and_shard_amount(hasher, segments);
         let waiting = map.shards().iter().map(|_| AtomicU32::new(0)).collect();
         Self { map, waiting, versions }
     }
