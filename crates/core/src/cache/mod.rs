@@ -98,12 +98,12 @@ impl<C: Clock> Cache<C> {
     }
 
     /// The ms since the cache was made.
-    pub(super) fn now(&self) -> u64 {
+    fn now(&self) -> u64 {
         self.clock.now_ms().saturating_sub(self.origin)
     }
 
     /// The ms since the cache was made, for a write with this TTL; 0 as long as no entry has ever had a deadline.
-    pub(super) fn now_for(&self, ttl: u64) -> u64 {
+    fn now_for(&self, ttl: u64) -> u64 {
         if ttl != u64::MAX && !self.is_timed.load(Ordering::Relaxed) {
             self.is_timed.store(true, Ordering::Relaxed);
         }
@@ -111,19 +111,19 @@ impl<C: Clock> Cache<C> {
     }
 
     /// Makes an entry the most recently used one, or counts its use.
-    pub(super) fn used(&self, entry: &EntryRef, thread: ThreadSlot) {
+    fn used(&self, entry: &EntryRef, thread: ThreadSlot) {
         self.policy.hit(entry.access(), || self.access_clock.next(thread));
     }
 
     /// Puts the deadline of an entry that was read off, where that is how the cache is set up.
-    pub(super) fn slide(&self, entry: &EntryRef) {
+    fn slide(&self, entry: &EntryRef) {
         if self.slides && entry.deadline() != NEVER && entry.ttl() != u64::MAX {
             entry.extend_deadline(deadline(self.now(), entry.ttl(), entry.grace()));
         }
     }
 
     /// The clock is read only for entries that have a deadline.
-    pub(super) fn is_expired(&self, entry: &EntryRef) -> bool {
+    fn is_expired(&self, entry: &EntryRef) -> bool {
         entry.deadline() != NEVER && entry.deadline() <= self.now()
     }
 
@@ -142,7 +142,7 @@ impl<C: Clock> Cache<C> {
         false
     }
 
-    pub(super) fn is_readable(&self, entry: &EntryRef) -> bool {
+    fn is_readable(&self, entry: &EntryRef) -> bool {
         !self.is_stale(entry) && !self.is_invalidated(entry) && !self.namespaces.is_cleared(entry)
     }
 
@@ -152,7 +152,7 @@ impl<C: Clock> Cache<C> {
     }
 
     /// The entry, just found, if it is valid, in its grace or not; one that is not is removed.
-    pub(super) fn valid(&self, entry: EntryRef) -> Option<EntryRef> {
+    fn valid(&self, entry: EntryRef) -> Option<EntryRef> {
         if self.namespaces.is_cleared(&entry) {
             self.remove_if_held(&entry, Event::Clear);
             return None;
@@ -169,12 +169,12 @@ impl<C: Clock> Cache<C> {
     }
 
     /// The entry under `key` if a read may be answered with it.
-    pub(super) fn find_readable(&self, key: Key<'_>) -> Option<EntryRef> {
+    fn find_readable(&self, key: Key<'_>) -> Option<EntryRef> {
         self.find_valid(key).filter(|entry| !self.is_in_grace(entry))
     }
 
     /// Whether only the grace of an entry that is not expired is left.
-    pub(super) fn is_in_grace(&self, entry: &EntryRef) -> bool {
+    fn is_in_grace(&self, entry: &EntryRef) -> bool {
         entry.has_grace() && self.is_stale(entry)
     }
 
@@ -210,7 +210,7 @@ impl<C: Clock> Cache<C> {
 }
 
 /// When an entry leaves the cache.
-pub(super) fn deadline(now: u64, ttl: u64, grace: u32) -> u64 {
+fn deadline(now: u64, ttl: u64, grace: u32) -> u64 {
     now.saturating_add(ttl).saturating_add(u64::from(grace)).min(NEVER)
 }
 

@@ -1,17 +1,17 @@
 //! The version table: plain memory that tells, without a call, whether a copy of an entry still holds.
 //!
-//! Whoever copies an entry notes what [`Stamp`] says; as long as the same numbers
-//! stand in the version table and the deadline is ahead, a read of the cache would return that very entry. No number is
-//! ever written twice in one word, so an unchanged word means that nothing happened. With the feature `f64-words` each
-//! word is an `f64`, so that JavaScript can compare it in place.
+//! Whoever copies an entry notes what [`Stamp`] says; as long as the same numbers stand in the table and the deadline is
+//! ahead, a read of the cache would return that very entry. No number is ever written twice in one word, so an unchanged
+//! word means that nothing happened. With the feature `f64-words` each word is an `f64`, so that JavaScript can compare it
+//! in place.
 
 use crate::coherence::words::{Run, Words};
 use crate::sync::{AtomicU64, Ordering};
 
 /// The words of a version table, in the machine's own order.
 ///
-/// Word 0 is the sequence number of the last invalidation of a tag or clearing of everything or of a namespace; while one is under
-/// way it is one that no stamp has. From word [`VersionTable::CELLS`] on, each word stands for the keys that share it,
+/// Word 0 is the sequence number of the last invalidation of a tag or clearing of everything or of a namespace; while one
+/// is under way it is one that no stamp has. From word [`VersionTable::CELLS`] on, each word stands for the keys that share it,
 /// and holds the number of the last change to one of them.
 pub struct VersionTable {
     words: Run<AtomicU64>,
