@@ -24,8 +24,9 @@ use std::slice;
 
 use crate::error::Error;
 use crate::key::{Key, Space, Value};
-use crate::shard::facts::Field;
-use crate::shard::ttl as life;
+pub(crate) use crate::shard::facts::NEVER;
+use crate::shard::facts::{DEADLINE, DOMAIN, ENCODING, GRACE, LIFE, SEQUENCE, TAG_COUNT};
+use crate::shard::ttl;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// The bytes charged for an entry beyond its key, its value and four bytes a word (tags, their age, a grace).
@@ -33,26 +34,6 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 /// It stands for the header (35), a TTL that needs words of its own (4 or 8), the place in the table (10 to 21), in the slab and the queue (16) and in the
 /// timer wheel (8), and for what the allocator adds and cannot use (8 to 23).
 pub const ENTRY_OVERHEAD: u64 = 96;
-
-/// The deadline of an entry that does not expire, in ms of the cache; the last that fits its bits.
-pub(crate) const NEVER: u64 = DEADLINE.max();
-
-// The fields of `Header::facts`.
-
-/// 278 years in ms.
-const DEADLINE: Field = Field::lowest(43);
-const ENCODING: Field = Field::above(DEADLINE, 8);
-const DOMAIN: Field = Field::above(ENCODING, 8);
-const TAG_COUNT: Field = Field::above(DOMAIN, 4);
-/// Whether there is a grace.
-const GRACE: Field = Field::above(TAG_COUNT, 1);
-
-// The fields of `Header::written`.
-
-/// Sequence numbers for 17 years at a million writes a second.
-const SEQUENCE: Field = Field::lowest(49);
-/// The TTL, as by [`life::pack`].
-const LIFE: Field = Field::above(SEQUENCE, life::BITS);
 
 #[repr(C)]
 struct Header {
@@ -147,7 +128,7 @@ impl Parts<'_> {
     }
 
     fn shape(&self) -> Shape {
-        let words = self.charged_words() + life::words(life::pack(self.ttl));
+        let words = self.charged_words() + ttl::words(ttl::pack(self.ttl));
         Shape { words, key_len: self.key.bytes.len(), value_len: self.value.bytes.len() }
     }
 
@@ -189,7 +170,7 @@ impl Parts<'_> {
                 word.add(charged - 1).write(self.grace);
             }
             ptr::copy_nonoverlapping(
-                life::split(self.ttl).as_ptr(),
+                ttl::split(self.ttl).as_ptr(),
                 word.add(charged).as_ptr(),
                 words - charged,
             );
@@ -247,7 +228,7 @@ impl EntryRef {
         unsafe {
             header.write(Header {
                 access: AtomicU64::new(0),
-                written: AtomicU64::new(LIFE.set(0, life::pack(parts.ttl))),
+                written: AtomicU64::new(LIFE.set(0, ttl::pack(parts.ttl))),
                 facts: AtomicU64::new(parts.facts()),
                 refs: AtomicU32::new(1),
                 slot: AtomicU32::new(u32::MAX),
@@ -276,7 +257,7 @@ impl EntryRef {
         // else has access, and no part can lie in the entry; the block is of the size that the parts need.
         unsafe { parts.write_behind(held.0.cast()) };
         held.header().facts.store(parts.facts(), Ordering::Relaxed);
-        held.header().written.store(LIFE.set(0, life::pack(parts.ttl)), Ordering::Relaxed);
+        held.header().written.store(LIFE.set(0, ttl::pack(parts.ttl)), Ordering::Relaxed);
         held.set_sequences(new.fence, new.written);
         true
     }
@@ -321,7 +302,7 @@ impl EntryRef {
 
     /// How many numbers lie between the header and the lengths.
     fn words(&self) -> usize {
-        self.charged_words() + life::words(self.life())
+        self.charged_words() + ttl::words(self.life())
     }
 
     fn shape(&self) -> Shape {
@@ -514,7 +495,7 @@ impl EntryRef {
     pub(crate) fn ttl(&self) -> u64 {
         let charged = self.charged_words();
         // SAFETY: `write_behind` put as many words there as the packed form asks for.
-        life::unpack(self.life(), |word| unsafe { self.word(charged + word) }.load(Ordering::Relaxed))
+        ttl::unpack(self.life(), |word| unsafe { self.word(charged + word) }.load(Ordering::Relaxed))
     }
 
     pub(crate) fn slot(&self) -> u32 {
@@ -584,210 +565,7 @@ impl std::fmt::Debug for EntryRef {
     }
 }
 
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn parts<'a>(key: &'a [u8], value: &'a [u8], tags: &'a [u32], grace: u32) -> Parts<'a> {
-        Parts {
-            key: Key { bytes: key, domain: 3, space: Space::ROOT },
-            value: Value { bytes: value, encoding: 7 },
-            tags,
-            deadline: NEVER,
-            grace,
-            ttl: 5,
-        }
-    }
-
-    fn check(entry: &EntryRef, parts: &Parts<'_>) {
-        assert_eq!(entry.key(), parts.key);
-        assert_eq!(entry.value(), parts.value.bytes);
-        assert_eq!(entry.value().as_ptr() as usize % 2, 0);
-        assert_eq!(entry.tags(), parts.tags);
-        assert_eq!(entry.encoding(), parts.value.encoding);
-        assert_eq!((entry.grace(), entry.has_grace()), (parts.grace, parts.grace != 0));
-        assert_eq!(entry.deadline(), parts.deadline);
-        let size = parts.key.bytes.len() + parts.value.bytes.len() + 4 * parts.charged_words();
-        assert_eq!(entry.payload(), size as u64);
-    }
-
-    #[test]
-    fn gives_back_what_went_in_whatever_the_lengths() {
-        for tag_count in (0..=18).chain([127, crate::MAX_TAGS]) {
-            for key_len in [0, 1, 2, 19, 20, 253, 254, 255, 256, 70_000] {
-                for value_len in [0, 1, 2, 63, 64, 4_096, 65_534, 65_535, 65_536] {
-                    let key: Vec<u8> = (0..key_len).map(|i: u32| i.to_le_bytes()[0]).collect();
-                    let value: Vec<u8> = (0..value_len).map(|i: u32| i.to_le_bytes()[0]).collect();
-                    let tags: Vec<u32> = (0..).take(tag_count).map(|i| i * 1_000_003).collect();
-                    let parts = parts(&key, &value, &tags, if key_len % 2 == 0 { 0 } else { 77 });
-                    let entry = EntryRef::new(&parts).unwrap();
-                    entry.set_sequences(1 << 48, (1 << 48) + (1 << 31));
-                    check(&entry, &parts);
-                    assert_eq!(entry.written(), (1 << 48) + (1 << 31));
-                    assert_eq!(entry.fence(), if tag_count == 0 { entry.written() } else { 1 << 48 });
-                    assert_eq!(entry.ttl(), 5);
-                }
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn an_overwritten_entry_is_as_a_new_one(
-            key in prop::collection::vec(any::<u8>(), 0..300),
-            values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..90), 1..20),
-            tags in prop::collection::vec(any::<u32>(), 0..=crate::MAX_TAGS),
-        ) {
-            let mut held = EntryRef::new(&parts(&key, &values[0], &[], 0)).unwrap();
-            let mut in_shard = held.clone();
-            for (number, value) in values.iter().enumerate() {
-                let old = held.shape();
-                let tags = &tags[..number % (tags.len() + 1)];
-                let parts = Parts {
-                    deadline: number as u64,
-                    ..parts(&key, value, tags, u32::try_from(number % 2).unwrap())
-                };
-                let fits = parts.shape().layout() == old.layout();
-                let reader = (number % 3 == 0).then(|| held.clone());
-                let done = EntryRef::overwrite(&mut held, &mut in_shard, &Overwrite { parts, fence: 3, written: 9 });
-                prop_assert_eq!(done, fits && reader.is_none());
-                if done {
-                    check(&held, &parts);
-                    prop_assert_eq!(held.written(), 9);
-                } else {
-                    prop_assert_eq!(held.shape(), old);
-                }
-            }
-        }
-
-        #[test]
-        fn a_ttl_is_kept_exactly(ttl in 1_u64.., tags in 0..=crate::MAX_TAGS, grace in 0_u32..2) {
-            let tags = [9; crate::MAX_TAGS].split_at(tags).0;
-            let parts = Parts { ttl, ..parts(b"key", b"value", tags, grace) };
-            let entry = EntryRef::new(&parts).unwrap();
-            entry.set_sequences(3, 9);
-            check(&entry, &parts);
-            prop_assert_eq!(entry.ttl(), ttl);
-        }
-    }
-
-    #[test]
-    fn tags_may_be_known_beyond_the_entry() {
-        let entry = EntryRef::new(&parts(b"key", b"value", &[1, 2], 7)).unwrap();
-        entry.set_sequences(3, 9);
-        assert_eq!((entry.fence(), entry.written()), (3, 9));
-        for known in [9, 10, 9 + u64::from(u32::MAX >> 1)] {
-            entry.set_fence(known);
-            assert_eq!((entry.fence(), entry.written()), (known, 9));
-        }
-        let known = entry.fence();
-        entry.set_fence(1 << 40);
-        assert_eq!(entry.fence(), known);
-    }
-
-    #[test]
-    fn a_deadline_moves_and_nothing_else() {
-        let parts = parts(b"key", b"value", &[1, 2], 7);
-        let entry = EntryRef::new(&Parts { deadline: 100, ..parts }).unwrap();
-        entry.extend_deadline(90);
-        assert_eq!(entry.deadline(), 100);
-        entry.extend_deadline(110);
-        check(&entry, &Parts { deadline: 110, ..parts });
-        entry.set_deadline(50);
-        check(&entry, &Parts { deadline: 50, ..parts });
-    }
-
-    #[test]
-    fn the_header_stays_within_its_budget() {
-        assert_eq!(size_of::<Header>(), 32);
-        // 21 + 64 bytes in a block of 128, of which the allocator takes 8.
-        let shape = Shape { words: 0, key_len: 21, value_len: 64 };
-        assert_eq!(shape.layout().unwrap().size(), 120);
-    }
-
-    #[test]
-    fn outlives_every_other_reference() {
-        let first = EntryRef::new(&parts(b"k", b"v", &[], 0)).unwrap();
-        let clones: Vec<EntryRef> = (0..8).map(|_| first.clone()).collect();
-        drop(first);
-        let workers: Vec<_> = clones
-            .into_iter()
-            .map(|clone| {
-                std::thread::spawn(move || {
-                    for _ in 0..1_000 {
-                        assert_eq!(clone.clone().value(), b"v");
-                    }
-                })
-            })
-            .collect();
-        for worker in workers {
-            worker.join().unwrap();
-        }
-    }
-}
-
 #[cfg(all(test, loom))]
-mod explored {
-    use loom::sync::{Arc, RwLock};
-    use loom::thread;
-
-    use super::*;
-
-    fn parts(value: &[u8]) -> Parts<'_> {
-        let key = Key { bytes: b"k", domain: 0, space: Space::ROOT };
-        let value = Value { bytes: value, encoding: 0 };
-        Parts { key, value, tags: &[], deadline: NEVER, grace: 0, ttl: 5 }
-    }
-
-    /// What a reader cloned stays as it is, however long it reads, while its writer overwrites or replaces it.
-    #[test]
-    fn an_overwrite_never_changes_what_somebody_reads() {
-        loom::model(|| {
-            let entry = EntryRef::new(&parts(b"old")).unwrap();
-            let mut in_shard = entry.clone();
-            let shard = Arc::new(RwLock::new(entry));
-            let readers: Vec<_> = (0..2)
-                .map(|_| {
-                    let shard = Arc::clone(&shard);
-                    thread::spawn(move || {
-                        let held = shard.read().unwrap().clone();
-                        let first = held.value().to_vec();
-                        assert!(first == b"old" || first == b"new");
-                        thread::yield_now();
-                        assert_eq!(held.value(), first);
-                    })
-                })
-                .collect();
-            {
-                let mut held = shard.write().unwrap();
-                let new = Overwrite { parts: parts(b"new"), fence: 1, written: 1 };
-                if !EntryRef::overwrite(&mut held, &mut in_shard, &new) {
-                    *held = EntryRef::new(&parts(b"new")).unwrap();
-                }
-            }
-            for reader in readers {
-                reader.join().unwrap();
-            }
-            assert_eq!(shard.read().unwrap().value(), b"new");
-        });
-    }
-
-    /// The last reference frees, whichever thread drops it, and none does before.
-    #[test]
-    fn the_last_reference_frees() {
-        loom::model(|| {
-            let entry = EntryRef::new(&parts(b"value")).unwrap();
-            let other = entry.clone();
-            let thread = thread::spawn(move || {
-                let third = other.clone();
-                drop(other);
-                assert_eq!(third.value(), b"value");
-            });
-            assert_eq!(entry.value(), b"value");
-            drop(entry);
-            thread.join().unwrap();
-        });
-    }
-}
+mod explored;
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -1,8 +1,10 @@
-//! Numbers of a few bits that share a word.
+//! The packed words of an entry's header: numbers of a few bits that share a word.
+
+use crate::shard::ttl;
 
 /// Some bits of a `u64`. Fields are constants, so that a layout that does not fit its word is not compiled.
 #[derive(Clone, Copy)]
-pub(crate) struct Field {
+pub(super) struct Field {
     shift: u32,
     bits: u32,
 }
@@ -39,6 +41,26 @@ impl Field {
         word & !(self.max() << self.shift) | number << self.shift
     }
 }
+
+/// The deadline of an entry that does not expire, in ms of the cache; the last that fits its bits.
+pub(crate) const NEVER: u64 = DEADLINE.max();
+
+// The fields of the word `facts` in the header of an entry.
+
+/// 278 years in ms.
+pub(super) const DEADLINE: Field = Field::lowest(43);
+pub(super) const ENCODING: Field = Field::above(DEADLINE, 8);
+pub(super) const DOMAIN: Field = Field::above(ENCODING, 8);
+pub(super) const TAG_COUNT: Field = Field::above(DOMAIN, 4);
+/// Whether there is a grace.
+pub(super) const GRACE: Field = Field::above(TAG_COUNT, 1);
+
+// The fields of the word `written` there.
+
+/// Sequence numbers for 17 years at a million writes a second.
+pub(super) const SEQUENCE: Field = Field::lowest(49);
+/// The TTL, as by [`ttl::pack`].
+pub(super) const LIFE: Field = Field::above(SEQUENCE, ttl::BITS);
 
 #[cfg(test)]
 mod tests {
