@@ -108,7 +108,7 @@ impl<C: Clock> Cache<C> {
 
     /// Makes every entry that carries `tag` unreadable, in constant time. Entries whose load began before
     /// are refused from now on. Where more other tags than a fifth of the cache's entries were invalidated since an
-    /// entry was last read, it may be lost with them. The memory is reclaimed as entries are read, overwritten or evicted.
+    /// entry was last read, it may be lost with them. The memory is freed as entries are read, overwritten or evicted.
     pub fn invalidate_tag(&self, tag: Key<'_>) {
         self.fence.invalidate_tag(self.tag_number(tag));
     }

@@ -19,7 +19,7 @@ impl<C: Clock> Cache<C> {
     }
 
     /// Empties a namespace at one moment for all threads, in a time that does not grow with the number of entries.
-    /// Values of it whose load began before are refused from now on. The memory is reclaimed as entries are
+    /// Values of it whose load began before are refused from now on. The memory is freed as entries are
     /// overwritten, expire or are evicted; until then [`Cache::len`] and [`Cache::bytes`] count them. For the root,
     /// this is [`Cache::clear`].
     pub fn clear_namespace(&self, space: Space) {
