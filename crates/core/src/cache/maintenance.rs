@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use crate::cache::Cache;
 use crate::key::Space;
-#[cfg(any(test, feature = "validate"))]
-use crate::shard::Shards;
+use crate::shard::Shard;
 use crate::shard::entry::EntryRef;
-use crate::shard::{SHARDS, Shard, ShardGuard};
+#[cfg(any(test, feature = "validate"))]
+use crate::shard::locks::Shards;
+use crate::shard::locks::{SHARDS, ShardGuard};
 use crate::stats::Event;
 use crate::time::clock::Clock;
 

@@ -3,7 +3,7 @@
 use crate::cache::Cache;
 use crate::error::Error;
 use crate::key::{Key, Space};
-use crate::shard::SHARDS;
+use crate::shard::locks::SHARDS;
 use crate::stats::{Event, Stats};
 use crate::sync::thread_slot::ThreadSlot;
 use crate::time::clock::Clock;

@@ -2,8 +2,8 @@
 
 use crate::cache::Cache;
 use crate::key::Key;
-use crate::shard::Shards;
 use crate::shard::entry::{EntryRef, NEVER};
+use crate::shard::locks::Shards;
 use crate::stats::Event;
 use crate::sync::thread_slot::ThreadSlot;
 use crate::time::clock::Clock;

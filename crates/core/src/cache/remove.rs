@@ -2,8 +2,9 @@
 
 use crate::cache::Cache;
 use crate::key::Key;
+use crate::shard::Shard;
 use crate::shard::entry::EntryRef;
-use crate::shard::{Shard, Shards};
+use crate::shard::locks::Shards;
 use crate::stats::Event;
 use crate::sync::thread_slot::ThreadSlot;
 use crate::time::clock::Clock;

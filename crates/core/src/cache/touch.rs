@@ -2,7 +2,7 @@
 
 use crate::cache::{Cache, deadline};
 use crate::key::Key;
-use crate::shard::Shards;
+use crate::shard::locks::Shards;
 use crate::sync::thread_slot::ThreadSlot;
 use crate::time::clock::Clock;
 
