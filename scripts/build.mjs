@@ -17,7 +17,9 @@ function builtBinaries() {
 
 const rust = newest(
   'crates/core/src',
+  'crates/core/Cargo.toml',
   'crates/node/src',
+  'crates/node/Cargo.toml',
   'crates/node/build.rs',
   'Cargo.toml',
   'Cargo.lock',

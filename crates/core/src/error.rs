@@ -1,5 +1,7 @@
 use std::fmt;
 
+use crate::key::{MAX_NAMESPACES, MAX_TAGS};
+
 /// What a [`Cache`](crate::Cache) refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -22,9 +24,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InvalidOption(text) => f.write_str(text),
-            Self::TooManyTags => write!(f, "an entry takes at most {} tags", crate::MAX_TAGS),
+            Self::TooManyTags => write!(f, "an entry takes at most {MAX_TAGS} tags"),
             Self::TooManyNamespaces => {
-                write!(f, "a cache has at most {} namespaces", crate::MAX_NAMESPACES)
+                write!(f, "a cache has at most {MAX_NAMESPACES} namespaces")
             }
             Self::OutOfMemory => f.write_str("the allocator could not supply the memory of the entry"),
             Self::NotANumber => f.write_str("the value under the key is not a number"),

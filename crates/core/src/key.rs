@@ -1,6 +1,7 @@
 //! The byte strings that go in: keys and values, each with a small tag that the caller chooses.
 
-use crate::Space;
+/// The most tags one entry can carry.
+pub const MAX_TAGS: usize = 128;
 
 /// A key: bytes in a domain of a namespace.
 ///
@@ -55,5 +56,25 @@ impl<'a> From<&'a [u8]> for Value<'a> {
 impl<'a> From<&'a str> for Value<'a> {
     fn from(text: &'a str) -> Self {
         text.as_bytes().into()
+    }
+}
+
+/// The most namespaces of one cache.
+pub const MAX_NAMESPACES: usize = u16::MAX as usize;
+
+/// A namespace of a cache, as [`Cache::namespace`](crate::Cache::namespace) gives it; by default the root, which has no name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Space(u16);
+
+impl Space {
+    /// Where keys are that belong to no namespace.
+    pub const ROOT: Self = Self(0);
+
+    pub(crate) fn number(self) -> u16 {
+        self.0
+    }
+
+    pub(crate) fn of_number(number: u16) -> Self {
+        Self(number)
     }
 }

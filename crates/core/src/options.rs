@@ -1,19 +1,6 @@
-use crate::Error;
-
-/// The most tags one entry can carry.
-pub const MAX_TAGS: usize = 128;
-
-/// Which entry leaves when there is no room.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Policy {
-    /// The one that was least recently used, in the whole cache and exactly.
-    #[default]
-    Lru,
-    /// The one that S3-FIFO chooses (Yang et al., SOSP '23): what is used only once leaves early, whatever
-    /// comes between. It keeps up to 64 bytes more an entry, for
-    /// the hashes of keys that have left, which are not charged.
-    S3Fifo,
-}
+use crate::error::Error;
+use crate::key::Key;
+use crate::policy::Policy;
 
 /// How a [`Cache`](crate::Cache) is bounded, and what leaves it first.
 ///
@@ -72,9 +59,9 @@ pub struct InsertOptions<'a> {
     pub fence: Option<u64>,
     /// Whether the value is stored only where there is no readable one. Default: `false`.
     pub if_absent: bool,
-    /// Up to [`MAX_TAGS`] names under which [`Cache::invalidate_tag`](crate::Cache::invalidate_tag) finds
+    /// Up to [`MAX_TAGS`](crate::MAX_TAGS) names under which [`Cache::invalidate_tag`](crate::Cache::invalidate_tag) finds
     /// the entry.
-    pub tags: &'a [crate::Key<'a>],
+    pub tags: &'a [Key<'a>],
 }
 
 impl InsertOptions<'_> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
-use crate::lanes::{LANES, Lane};
+use crate::sync::thread_slot::{THREAD_SLOTS, ThreadSlot};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident = $event:ident,)*) => {
@@ -59,7 +59,7 @@ counters! {
 }
 
 pub(crate) struct Counters {
-    lanes: Box<[CachePadded<[AtomicU64; EVENTS]>]>,
+    threads: Box<[CachePadded<[AtomicU64; EVENTS]>]>,
     /// The counts at the last reset; they are subtracted rather than cleared, so that no event is lost.
     baseline: Mutex<[u64; EVENTS]>,
 }
@@ -67,23 +67,25 @@ pub(crate) struct Counters {
 impl Counters {
     pub(crate) fn new() -> Self {
         Self {
-            lanes: std::iter::repeat_with(CachePadded::default).take(LANES).collect(),
+            threads: std::iter::repeat_with(CachePadded::default).take(THREAD_SLOTS).collect(),
             baseline: Mutex::new([0; EVENTS]),
         }
     }
 
-    /// Counts one event, for a caller who knows its lane.
-    pub(crate) fn count_in(&self, lane: Lane, event: Event) {
-        lane.add(&self.lanes[lane.index()][event as usize], 1);
+    /// Counts one event, for a caller who knows its slot.
+    pub(crate) fn count_in(&self, thread: ThreadSlot, event: Event) {
+        thread.add(&self.threads[thread.index()][event as usize], 1);
     }
 
     pub(crate) fn add(&self, event: Event, times: u64) {
-        let lane = Lane::current();
-        lane.add(&self.lanes[lane.index()][event as usize], times);
+        let thread = ThreadSlot::current();
+        thread.add(&self.threads[thread.index()][event as usize], times);
     }
 
     fn totals(&self) -> [u64; EVENTS] {
-        std::array::from_fn(|event| self.lanes.iter().map(|lane| lane[event].load(Ordering::Relaxed)).sum())
+        std::array::from_fn(|event| {
+            self.threads.iter().map(|thread| thread[event].load(Ordering::Relaxed)).sum()
+        })
     }
 
     pub(crate) fn read(&self) -> Stats {

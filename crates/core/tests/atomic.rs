@@ -5,9 +5,7 @@
 
 use std::sync::atomic::Ordering;
 
-use sark_cache_core::{
-    Cache, Error, InsertOptions, Inserted, ManualClock, Options, Sighting, ToldClock, Value,
-};
+use sark_cache_core::{Cache, Error, InsertOptions, Inserted, ManualClock, Options, Stamp, ToldClock, Value};
 
 fn with(options: Options) -> (Cache<ManualClock>, ManualClock) {
     let clock = ManualClock::at(1_000);
@@ -26,9 +24,9 @@ fn text(cache: &Cache<ManualClock>, key: &str) -> Option<String> {
     cache.peek(key.into()).map(|entry| String::from_utf8(entry.value().to_vec()).unwrap())
 }
 
-fn holds(cache: &Cache<ManualClock>, sighting: &Sighting) -> bool {
-    let word = |place: usize| f64::from_bits(cache.board().words()[place].load(Ordering::SeqCst));
-    word(sighting.cell as usize) == sighting.version && word(0) == sighting.invalidation
+fn holds(cache: &Cache<ManualClock>, stamp: &Stamp) -> bool {
+    let word = |place: usize| cache.version_table().words()[place].load(Ordering::SeqCst);
+    word(stamp.cell as usize) == stamp.version && word(0) == stamp.invalidation
 }
 
 #[test]
@@ -38,7 +36,7 @@ fn a_touch_sets_the_deadline_and_nothing_else() {
     let options = InsertOptions { tags: &tags, grace_ms: 50, ..InsertOptions::ttl_ms(60_000) };
     assert_eq!(insert(&cache, "k", "v", options), Inserted::Stored);
     let fence = cache.fence();
-    let (_, before) = cache.get_sighted("k".into()).unwrap();
+    let (_, before) = cache.get_stamped("k".into()).unwrap();
     let bytes = cache.bytes();
     clock.advance(40_000);
     assert!(cache.touch("k".into(), None));
@@ -47,8 +45,8 @@ fn a_touch_sets_the_deadline_and_nothing_else() {
     assert_eq!(cache.bytes(), bytes);
     // A copy must learn the new deadline, and finds the same value.
     assert!(!holds(&cache, &before));
-    let (_, after) = cache.get_sighted("k".into()).unwrap();
-    assert_eq!((after.written, after.fresh_until), (before.written, before.fresh_until + 40_000.0));
+    let (_, after) = cache.get_stamped("k".into()).unwrap();
+    assert_eq!((after.written, after.fresh_until), (before.written, before.fresh_until + 40_000));
     cache.validate();
 
     assert!(cache.touch("k".into(), Some(10)));
@@ -151,11 +149,11 @@ fn an_increment_keeps_all_but_the_number() {
     let options = InsertOptions { tags: &tags, grace_ms: 70, ..InsertOptions::ttl_ms(59_993) };
     let _ = insert(&cache, "k", "9", options);
     let fence = cache.fence();
-    let (_, sighting) = cache.get_sighted("k".into()).unwrap();
+    let (_, stamp) = cache.get_stamped("k".into()).unwrap();
     let bytes = cache.bytes();
     assert_eq!(cache.increment("k".into(), 1e6, None), Ok(1_000_009.0));
     assert_eq!(cache.bytes(), bytes + 6);
-    assert!(!holds(&cache, &sighting) && !cache.permits("k".into(), fence, &[]));
+    assert!(!holds(&cache, &stamp) && !cache.permits("k".into(), fence, &[]));
     clock.advance(59_993);
     assert!(cache.get_stale("k".into()).is_some(), "the grace is kept");
     let _ = insert(&cache, "k", "9", options);
@@ -233,7 +231,7 @@ fn a_ttl_that_slides_runs_from_the_last_get() {
         if turn % 2 == 0 {
             assert!(cache.get("k".into()).is_some(), "turn {turn}");
         } else {
-            assert!(cache.get_sighted("k".into()).is_some(), "turn {turn}");
+            assert!(cache.get_stamped("k".into()).is_some(), "turn {turn}");
         }
         assert_eq!(cache.remaining_ttl_ms("k".into()), Some(Some(70_000)));
         let alive = cache.peek("peeked".into()).is_some() && cache.contains("peeked".into());

@@ -196,7 +196,7 @@ fn every_call_bears_with_them() {
         }
         assert_eq!(cache.claim(key(&keys[0]), &[], 2, 10), Ok(Claim::Taken));
         for (name, lease) in keys.iter().zip(leases) {
-            cache.settle(key(name), lease);
+            cache.complete(key(name), lease);
         }
         assert_eq!(cache.leases(), 0);
 
@@ -221,23 +221,23 @@ fn every_call_bears_with_them() {
     }
 }
 
-/// The keys of each stripe, as a walk meets them.
-fn stripes(cache: &Cache<ManualClock>) -> Vec<HashSet<(Vec<u8>, u8)>> {
-    // From each stripe on: what the next one does not have any more is in this one.
-    let mut stripes: Vec<HashSet<(Vec<u8>, u8)>> = Vec::new();
+/// The keys of each shard, as a walk meets them.
+fn shards(cache: &Cache<ManualClock>) -> Vec<HashSet<(Vec<u8>, u8)>> {
+    // From each shard on: what the next one does not have any more is in this one.
+    let mut shards: Vec<HashSet<(Vec<u8>, u8)>> = Vec::new();
     let mut rest = usize::MAX;
     let mut all: Vec<(Vec<u8>, u8)> = Vec::new();
-    for stripe in 0.. {
-        let (entries, _) = cache.scan(Cursor { stripe, slot: 0 }, usize::MAX);
-        if stripe == 0 {
+    for shard in 0.. {
+        let (entries, _) = cache.scan(Cursor { shard, slot: 0 }, usize::MAX);
+        if shard == 0 {
             all = entries.iter().map(|entry| (entry.key().bytes.to_vec(), entry.key().domain)).collect();
         } else {
             let from = all.len() - rest;
-            stripes.push(all[from..all.len() - entries.len()].iter().cloned().collect());
+            shards.push(all[from..all.len() - entries.len()].iter().cloned().collect());
         }
         rest = entries.len();
         if rest == 0 {
-            return stripes;
+            return shards;
         }
     }
     unreachable!("a walk has an end")
@@ -255,14 +255,14 @@ fn is_likely(hits: usize, trials: u32, part: f64) -> bool {
 fn they_spread_and_in_each_cache_in_another_way() {
     for (name, family) in families() {
         let keys = keys(&family, FEWER);
-        let [one, other] = [filled(&keys), filled(&keys)].map(|cache| stripes(&cache));
+        let [one, other] = [filled(&keys), filled(&keys)].map(|cache| shards(&cache));
         assert!(one.len() > 1 && one.len() == other.len());
         let part = 1.0 / f64::from(u32::try_from(one.len()).unwrap());
-        for stripe in one.iter().chain(&other) {
-            assert!(is_likely(stripe.len(), FEWER, part), "{name}: {} keys in a stripe", stripe.len());
+        for shard in one.iter().chain(&other) {
+            assert!(is_likely(shard.len(), FEWER, part), "{name}: {} keys in a shard", shard.len());
         }
         let both: usize = one.iter().zip(&other).map(|(one, other)| one.intersection(other).count()).sum();
-        assert!(is_likely(both, FEWER, part), "{name}: {both} keys in the same stripe of two caches");
+        assert!(is_likely(both, FEWER, part), "{name}: {both} keys in the same shard of two caches");
     }
 }
 

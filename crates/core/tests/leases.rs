@@ -28,10 +28,10 @@ fn a_load_is_granted_to_one_at_a_time() {
     assert_eq!(cache.claim("k".into(), &[], 2, 100), Ok(Claim::Taken));
     let (other, _) = granted(cache.claim("l".into(), &[], 2, 100));
     assert_eq!(cache.leases(), 2);
-    assert!(!cache.settle("k".into(), other), "not the lease of this key");
-    assert!(cache.settle("k".into(), lease), "somebody waited");
-    assert!(!cache.settle("k".into(), lease), "it has been settled");
-    assert!(!cache.settle("l".into(), other), "nobody waited");
+    assert!(!cache.complete("k".into(), other), "not the lease of this key");
+    assert!(cache.complete("k".into(), lease), "somebody waited");
+    assert!(!cache.complete("k".into(), lease), "it has been completed");
+    assert!(!cache.complete("l".into(), other), "nobody waited");
     assert_eq!(cache.leases(), 0);
     granted(cache.claim("k".into(), &[], 2, 100));
 }
@@ -44,13 +44,13 @@ fn a_lease_ends_with_its_time_and_with_its_owner() {
     assert_eq!(cache.claim("k".into(), &[], 2, 100), Ok(Claim::Taken));
     clock.advance(1);
     let (second, _) = granted(cache.claim("k".into(), &[], 2, u64::MAX));
-    assert!(!cache.settle("k".into(), first), "it was taken over");
+    assert!(!cache.complete("k".into(), first), "it was taken over");
     assert_eq!(cache.claim("k".into(), &[], 1, 100), Ok(Claim::Taken));
     granted(cache.claim("l".into(), &[], 1, 100));
     cache.release(2);
     assert_eq!(cache.leases(), 1);
     granted(cache.claim("k".into(), &[], 1, 100));
-    assert!(!cache.settle("k".into(), second));
+    assert!(!cache.complete("k".into(), second));
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_load_that_was_overtaken_is_nobodys_to_wait_for() {
         change(&cache);
         let (_, fence) = granted(cache.claim("k".into(), &["t".into()], 2, 100));
         assert!(fence > old);
-        assert!(!cache.settle("k".into(), lease));
+        assert!(!cache.complete("k".into(), lease));
         assert_eq!(cache.leases(), 1);
     }
     let (cache, _) = cache();
@@ -104,7 +104,7 @@ fn of_many_threads_one_loads() {
                             let options = InsertOptions { fence: Some(fence), ..InsertOptions::default() };
                             let _ = cache.insert(key, "v".into(), options).unwrap();
                         }
-                        cache.settle(key, lease);
+                        cache.complete(key, lease);
                     }
                     if round % 50 == 49 {
                         thread::yield_now();
@@ -209,7 +209,7 @@ fn a_caller_waits_for_no_load_that_a_change_of_its_own_tags_has_overtaken() {
 }
 
 #[test]
-fn a_lease_that_nobody_settles_counts_until_its_time_is_up_and_is_forgotten() {
+fn a_lease_that_nobody_completes_counts_until_its_time_is_up_and_is_forgotten() {
     let (cache, clock) = cache();
     granted(cache.claim("k".into(), &[], 1, 100));
     clock.advance(99);

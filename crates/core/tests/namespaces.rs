@@ -82,7 +82,7 @@ fn every_call_means_the_keys_of_its_own_namespace() {
     assert_eq!(cache.claim(key.of(a), &[], 2, 1_000), Ok(Claim::Taken));
     let Ok(Claim::Granted { .. }) = cache.claim(key, &[], 2, 1_000) else { panic!() };
     assert_eq!((cache.leases(), cache.namespace_leases(a), cache.namespace_leases(Space::ROOT)), (2, 1, 2));
-    assert!(cache.settle(key.of(a), lease));
+    assert!(cache.complete(key.of(a), lease));
     assert!(!cache.permits(key, fence, &[]));
     let names = |space| {
         let (entries, next) = cache.scan_namespace(space, Cursor::default(), 1_000);
@@ -104,13 +104,12 @@ fn a_clearing_takes_what_was_loaded_before_and_leaves_the_rest() {
     for space in [Space::ROOT, a, b] {
         set(&cache, space, "k", "v");
     }
-    let (_, sighting) = cache.get_sighted(Key::from("k").of(a)).unwrap();
+    let (_, stamp) = cache.get_stamped(Key::from("k").of(a)).unwrap();
     let before = cache.fence();
     let Ok(Claim::Granted { .. }) = cache.claim(Key::from("load").of(a), &[], 1, 1_000) else { panic!() };
     cache.clear_namespace(a);
     assert_eq!((cache.namespace_len(a), cache.namespace_bytes(a)), (0, 0));
-    #[expect(clippy::float_cmp, reason = "the comparison that readers of copies make")]
-    let holds = f64::from_bits(cache.board().words()[0].load(Ordering::SeqCst)) == sighting.invalidation;
+    let holds = cache.version_table().words()[0].load(Ordering::SeqCst) == stamp.invalidation;
     assert!(!holds, "copies are asked about");
     let fenced = InsertOptions { fence: Some(before), ..InsertOptions::default() };
     assert_eq!(cache.insert(Key::from("new").of(a), "v".into(), fenced), Ok(Inserted::Fenced));

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sark_cache_core::{
-    Board, Cache, Clock, InsertOptions, Inserted, ManualClock, MonotonicClock, Options, Sighting, Space,
-    pulse,
+    Cache, Clock, InsertOptions, Inserted, ManualClock, MonotonicClock, Options, Space, Stamp, VersionTable,
+    coarse_clock,
 };
 
 fn cache(max_entries: usize) -> Cache {
@@ -19,15 +19,14 @@ fn set(cache: &Cache, key: &str, value: &str) {
     assert_eq!(cache.insert(key.into(), value.into(), options), Ok(Inserted::Stored));
 }
 
-fn sight(cache: &Cache, key: &str) -> Sighting {
-    cache.get_sighted(key.into()).unwrap().1
+fn find_stamped(cache: &Cache, key: &str) -> Stamp {
+    cache.get_stamped(key.into()).unwrap().1
 }
 
 /// The comparison that readers of copies make.
-#[expect(clippy::float_cmp, reason = "numbers that are equal or not, and never computed")]
-fn holds(cache: &Cache, sighting: &Sighting) -> bool {
-    let word = |place: usize| f64::from_bits(cache.board().words()[place].load(Ordering::SeqCst));
-    word(sighting.cell as usize) == sighting.version && word(0) == sighting.invalidation
+fn holds(cache: &Cache, stamp: &Stamp) -> bool {
+    let word = |place: usize| cache.version_table().words()[place].load(Ordering::SeqCst);
+    word(stamp.cell as usize) == stamp.version && word(0) == stamp.invalidation
 }
 
 #[test]
@@ -42,34 +41,32 @@ fn a_copy_holds_until_its_key_changes() {
     ];
     for (number, change) in changes.iter().enumerate() {
         set(&cache, "k", "old");
-        let sighting = sight(&cache, "k");
-        assert!(holds(&cache, &sighting) && holds(&cache, &sight(&cache, "k")));
+        let stamp = find_stamped(&cache, "k");
+        assert!(holds(&cache, &stamp) && holds(&cache, &find_stamped(&cache, "k")));
         change();
-        assert!(!holds(&cache, &sighting), "after change {number}");
+        assert!(!holds(&cache, &stamp), "after change {number}");
     }
-    assert!(cache.get_sighted("nothing".into()).is_none());
+    assert!(cache.get_stamped("nothing".into()).is_none());
 }
 
 #[test]
-fn a_sighting_says_what_was_seen() {
+fn a_stamp_says_what_was_seen() {
     let clock = ManualClock::at(5_000);
     let options = Options { max_entries: Some(9), ..Options::default() };
     let cache = Cache::with_clock(options, clock.clone()).unwrap();
-    for (ttl, fresh_until) in [(700, 5_700.0), (u64::MAX, f64::INFINITY)] {
+    for (ttl, fresh_until) in [(700, 5_700), (u64::MAX, u64::MAX)] {
         let _ = cache.insert("k".into(), "v".into(), InsertOptions::ttl_ms(ttl)).unwrap();
-        let (entry, sighting) = cache.get_sighted("k".into()).unwrap();
+        let (entry, stamp) = cache.get_stamped("k".into()).unwrap();
         assert_eq!(entry.value(), b"v");
         assert_eq!(entry.charge(), cache.bytes());
-        assert!((sighting.cell as usize) >= Board::CELLS);
-        #[expect(clippy::float_cmp, reason = "whole numbers and infinity")]
-        let is_exact = sighting.fresh_until == fresh_until;
-        assert!(is_exact, "{sighting:?}");
+        assert!((stamp.cell as usize) >= VersionTable::CELLS);
+        assert_eq!(stamp.fresh_until, fresh_until);
     }
     // Within its grace a value is no hit.
     let stale = InsertOptions { grace_ms: 50, ..InsertOptions::ttl_ms(10) };
     let _ = cache.insert("k".into(), "v".into(), stale).unwrap();
     clock.advance(10);
-    assert!(cache.get_sighted("k".into()).is_none());
+    assert!(cache.get_stamped("k".into()).is_none());
     let stats = cache.stats();
     assert_eq!((stats.hits, stats.misses, stats.near_hits), (2, 1, 0));
 }
@@ -78,12 +75,11 @@ fn a_sighting_says_what_was_seen() {
 fn what_is_reported_stays_and_hits_are_counted() {
     let cache = cache(2);
     set(&cache, "a", "");
-    let sighting = sight(&cache, "a");
+    let stamp = find_stamped(&cache, "a");
     set(&cache, "b", "");
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number")]
-    cache.report_read(sighting.hash, sighting.written as u64);
+    cache.report_read(stamp.hash, stamp.written);
     // Another write of the key is another entry.
-    cache.report_read(sighting.hash, u64::MAX);
+    cache.report_read(stamp.hash, u64::MAX);
     set(&cache, "c", "");
     assert!(cache.contains("a".into()) && !cache.contains("b".into()));
     cache.count_hits(Space::ROOT, 41);
@@ -96,16 +92,16 @@ fn what_is_reported_stays_and_hits_are_counted() {
 fn the_time_is_told_while_somebody_asks() {
     let cache = cache(2);
     let _ = cache.insert("k".into(), "v".into(), InsertOptions::ttl_ms(600_000)).unwrap();
-    let _ = sight(&cache, "k");
-    let now = || f64::from_bits(pulse::word().load(Ordering::SeqCst));
-    while now().is_infinite() {
+    let _ = find_stamped(&cache, "k");
+    let now = || coarse_clock::word().load(Ordering::SeqCst);
+    while now() == coarse_clock::NONE {
         std::thread::yield_now();
     }
     let end = MonotonicClock.now_ms() + 1_500;
     // Longer than it is told without being asked for.
     while MonotonicClock.now_ms() < end {
         cache.count_hits(Space::ROOT, 1);
-        assert!(now().is_finite());
+        assert!(now() != coarse_clock::NONE);
         std::thread::sleep(Duration::from_millis(20));
     }
 }

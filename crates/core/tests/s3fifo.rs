@@ -120,7 +120,7 @@ fn hits_on_real_traces_are_those_of_a_simulation_and_below_the_optimum() {
         cache.validate();
         assert!(hits <= opt_hits.parse().unwrap(), "{trace} at {capacity}: more than the optimum");
         let points = |a: u64, b: u64| (a as f64 - b as f64) * 100.0 / total;
-        // Ghosts are kept by stripe, so the oldest of all is not always the first to go. In a loop over more keys
+        // Ghosts are kept by shard, so the oldest of all is not always the first to go. In a loop over more keys
         // than fit, every hit depends on which one is.
         if total < 200_000.0 && !["cs", "loop", "zigzag"].contains(&trace.as_str()) {
             let off = points(hits, simulated).abs();

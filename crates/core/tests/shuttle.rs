@@ -66,7 +66,7 @@ fn all_calls_interleaved() {
                                 assert_eq!(stored, Ok(Inserted::Stored));
                             }
                             _ => {
-                                if let Some((hit, _)) = cache.get_sighted(name) {
+                                if let Some((hit, _)) = cache.get_stamped(name) {
                                     // A number that was incremented is text.
                                     assert!(hit.value()[0] == number[0] || hit.value()[0].is_ascii_digit());
                                 }
@@ -150,7 +150,7 @@ fn loads_beside_invalidations() {
     });
 }
 
-/// As long as the board shows what it showed, a read returns the entry that was copied.
+/// As long as the version table shows what it showed, a read returns the entry that was copied.
 #[test]
 fn copies_beside_writes() {
     explore(|| {
@@ -178,15 +178,14 @@ fn copies_beside_writes() {
         let mut seen = HashSet::new();
         for _ in 0..5 {
             let floor = *acknowledged.lock().unwrap();
-            let words = cache.board().words();
-            let now = |word: usize| f64::from_bits(words[word].load(std::sync::atomic::Ordering::SeqCst));
-            #[expect(clippy::float_cmp, reason = "the comparison that readers of copies make")]
-            let held = copy.filter(|(_, sighting): &(u8, sark_cache_core::Sighting)| {
-                now(sighting.cell as usize) == sighting.version && now(0) == sighting.invalidation
+            let words = cache.version_table().words();
+            let now = |word: usize| words[word].load(std::sync::atomic::Ordering::SeqCst);
+            let held = copy.filter(|(_, stamp): &(u8, sark_cache_core::Stamp)| {
+                now(stamp.cell as usize) == stamp.version && now(0) == stamp.invalidation
             });
             let value = held.map(|(value, _)| value).or_else(|| {
-                let (hit, sighting) = cache.get_sighted("k".into())?;
-                copy = Some((hit.value()[0], sighting));
+                let (hit, stamp) = cache.get_stamped("k".into())?;
+                copy = Some((hit.value()[0], stamp));
                 copy.map(|(value, _)| value)
             });
             if let Some(value) = value {
@@ -200,7 +199,7 @@ fn copies_beside_writes() {
     });
 }
 
-/// What a copy was told of its deadline holds as long as the board shows the same, also where only that changed; and no
+/// What a copy was told of its deadline holds as long as the version table shows the same, also where only that changed; and no
 /// increment is lost beside it.
 #[test]
 fn touches_and_increments_beside_copies() {
@@ -223,13 +222,12 @@ fn touches_and_increments_beside_copies() {
                 })
             })
             .collect();
-        let (_, copy) = cache.get_sighted("k".into()).unwrap();
+        let (_, copy) = cache.get_stamped("k".into()).unwrap();
         for thread in threads {
             thread.join().unwrap();
         }
-        let (hit, now) = cache.get_sighted("k".into()).unwrap();
+        let (hit, now) = cache.get_stamped("k".into()).unwrap();
         assert_eq!(hit.value(), b"5");
-        #[expect(clippy::float_cmp, reason = "the comparison that readers of copies make")]
         let held = copy.version == now.version;
         assert!(!held || options.slides || copy.fresh_until <= now.fresh_until);
         clock.advance(10);
@@ -283,7 +281,7 @@ fn clearings_of_a_namespace_beside_writes() {
                             }
                             _ => {
                                 let least = truth.lock().unwrap().1;
-                                if let Some((hit, _)) = cache.get_sighted(name) {
+                                if let Some((hit, _)) = cache.get_stamped(name) {
                                     assert!(hit.value()[0] >= least, "it was loaded before");
                                 }
                             }

@@ -156,18 +156,18 @@ callbacks! {
         })
     }
 
-    /// `scan(cache, stripe, slot, limit)`: `[stripe, slot, key, key, …]`, where a stripe of -1 says that the
+    /// `scan(cache, shard, slot, limit)`: `[shard, slot, key, key, …]`, where a shard of -1 says that the
     /// walk is over.
     "scan" scan(call: 4) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
-        let cursor = Cursor { stripe: call.number(1)? as u32, slot: call.number(2)? as u32 };
+        let cursor = Cursor { shard: call.number(1)? as u32, slot: call.number(2)? as u32 };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
         let limit = call.number(3)? as usize;
         let scan = |opened: &Opened| Ok(opened.cache.cache.scan_namespace(opened.space, cursor, limit));
         let (entries, next) = call.environment.with_opened(call.cache()?, scan)?;
         let out = call.array(2 + entries.len())?;
-        let (stripe, slot) = next.map_or((-1.0, 0.0), |next| (f64::from(next.stripe), f64::from(next.slot)));
-        set_element(call.env, out, 0, call.double(stripe)?)?;
+        let (shard, slot) = next.map_or((-1.0, 0.0), |next| (f64::from(next.shard), f64::from(next.slot)));
+        set_element(call.env, out, 0, call.double(shard)?)?;
         set_element(call.env, out, 1, call.double(slot)?)?;
         each(call.env, entries.len(), |index| {
             set_element(call.env, out, 2 + index, key_to_js(call.env, &entries[index])?)

@@ -31,7 +31,7 @@ callbacks! {
     "settle" settle(call: 3) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
         let lease = call.number(2)? as u64;
-        call.boolean(call.keyed(|open, key| Ok(open.cache.settle(key, lease)))?)
+        call.boolean(call.keyed(|open, key| Ok(open.cache.complete(key, lease)))?)
     }
 
     /// `leases(cache)`: how many loads are under way.

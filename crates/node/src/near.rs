@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use napi::sys;
-use sark_cache_core::{Board, Clock, Sighting, pulse};
+use sark_cache_core::{Clock, Stamp, VersionTable, coarse_clock};
 
 use crate::arguments::{Call, as_double, callbacks};
 use crate::bulk::set_element;
@@ -23,7 +23,7 @@ pub(crate) type Report = [AtomicU64; 8];
 
 /// What keeps the memory behind a buffer alive.
 enum Owner {
-    Board(#[expect(dead_code, reason = "held for its memory")] Arc<Board>),
+    VersionTable(#[expect(dead_code, reason = "held for its memory")] Arc<VersionTable>),
     Report(#[expect(dead_code, reason = "held for its memory")] Arc<Report>),
     Process,
 }
@@ -93,14 +93,14 @@ impl<const N: usize> Call<'_, N> {
         Ok(unsafe { slice::from_raw_parts(data.cast(), len) })
     }
 
-    fn report(&self, sighting: &Sighting, charge: u64) {
-        let [high, low] = [sighting.hash >> 32, sighting.hash & u64::from(u32::MAX)];
+    fn report(&self, stamp: &Stamp, charge: u64) {
+        let [high, low] = [stamp.hash >> 32, stamp.hash & u64::from(u32::MAX)];
         let numbers = [
-            f64::from(sighting.cell),
-            sighting.version,
-            sighting.invalidation,
-            sighting.fresh_until,
-            sighting.written,
+            f64::from(stamp.cell),
+            f64::from_bits(stamp.version),
+            f64::from_bits(stamp.invalidation),
+            if stamp.fresh_until == u64::MAX { f64::INFINITY } else { as_double(stamp.fresh_until) },
+            as_double(stamp.written),
             as_double(high),
             as_double(low),
             as_double(charge),
@@ -120,9 +120,9 @@ callbacks! {
         if cfg!(target_pointer_width = "32") {
             return call.undefined();
         }
-        let board = call.environment.with(call.cache()?, |open| Ok(Arc::clone(open.cache.board())))?;
-        let versions = call.view(board.words(), Owner::Board(Arc::clone(&board)))?;
-        let time = call.view(slice::from_ref(pulse::word()), Owner::Process)?;
+        let table = call.environment.with(call.cache()?, |open| Ok(Arc::clone(open.cache.version_table())))?;
+        let versions = call.view(table.words(), Owner::VersionTable(Arc::clone(&table)))?;
+        let time = call.view(slice::from_ref(coarse_clock::word()), Owner::Process)?;
         let report = &call.environment.report;
         let report = call.view(&report[..], Owner::Report(Arc::clone(report)))?;
         let (Some(versions), Some(time), Some(report)) = (versions, time, report) else {
@@ -132,7 +132,7 @@ callbacks! {
         set_element(call.env, out, 0, versions)?;
         set_element(call.env, out, 1, time)?;
         set_element(call.env, out, 2, report)?;
-        set_element(call.env, out, 3, call.count(pulse::MARGIN_MS)?)?;
+        set_element(call.env, out, 3, call.count(coarse_clock::MARGIN_MS)?)?;
         Ok(out)
     }
 
@@ -145,12 +145,12 @@ callbacks! {
     /// this number.
     "getNear" get_near(call: 3) {
         let known = call.number(2)?;
-        let Some((entry, sighting)) = call.keyed(|open, key| Ok(open.cache.get_sighted(key)))? else {
+        let Some((entry, stamp)) = call.keyed(|open, key| Ok(open.cache.get_stamped(key)))? else {
             return call.undefined();
         };
-        call.report(&sighting, entry.charge());
+        call.report(&stamp, entry.charge());
         #[expect(clippy::float_cmp, reason = "both are whole numbers")]
-        if sighting.written == known {
+        if as_double(stamp.written) == known {
             return call.null();
         }
         value_to_js(call.env, &entry)

@@ -132,8 +132,8 @@ impl Worker<'_> {
                 }
             }
             Op::Purge(budget) => assert!(cache.purge_expired(budget.into()).removed <= budget.into()),
-            Op::Scan { stripe, slot, limit } => {
-                let (entries, _) = cache.scan(Cursor { stripe, slot }, limit.into());
+            Op::Scan { shard, slot, limit } => {
+                let (entries, _) = cache.scan(Cursor { shard, slot }, limit.into());
                 for entry in &entries {
                     self.check(Some(entry));
                 }
@@ -153,9 +153,9 @@ impl Worker<'_> {
                     self.fences.push(fence);
                 }
             }
-            Op::Settle { key, lease } => {
+            Op::Complete { key, lease } => {
                 if let Some(lease) = lease.or_else(|| self.leases.pop()) {
-                    cache.settle(key.key(), lease);
+                    cache.complete(key.key(), lease);
                 }
             }
             Op::Release(owner) => cache.release(owner.into()),

@@ -222,8 +222,8 @@ impl Model {
             Op::Fence => self.fences.push((self.cache.fence(), self.moment)),
             Op::Permits { key, fence, ref tags } => self.permits(key, fence, tags),
             Op::Purge(budget) => self.purge(budget.into()),
-            Op::Scan { stripe, slot, limit } => {
-                let (entries, _) = self.cache.scan(Cursor { stripe, slot }, limit.into());
+            Op::Scan { shard, slot, limit } => {
+                let (entries, _) = self.cache.scan(Cursor { shard, slot }, limit.into());
                 assert!(entries.len() <= usize::from(limit).max(1));
                 for entry in entries {
                     let key = owned(entry.key());
@@ -246,7 +246,7 @@ impl Model {
                 self.last_invalidation = self.moment;
             }
             Op::Claim { .. } => self.claim(op),
-            Op::Settle { key, lease } => self.settle(key, lease),
+            Op::Complete { key, lease } => self.complete(key, lease),
             Op::Release(owner) => {
                 self.cache.release(owner.into());
                 self.leases.retain(|_, lease| lease.owner != u64::from(owner));
@@ -449,11 +449,11 @@ impl Model {
         assert!(self.cache.leases() <= self.leases.len());
     }
 
-    fn settle(&mut self, name: Name<'_>, number: Option<u64>) {
+    fn complete(&mut self, name: Name<'_>, number: Option<u64>) {
         let key = owned(name.key());
         let own = self.leases.get(&key).map(|lease| lease.number);
         let Some(number) = number.or(own) else { return };
-        let was_awaited = self.cache.settle(name.key(), number);
+        let was_awaited = self.cache.complete(name.key(), number);
         if own == Some(number) {
             let expect = self.leases.remove(&key).is_some_and(|lease| lease.is_awaited);
             assert_eq!(was_awaited, expect);

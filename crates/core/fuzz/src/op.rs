@@ -145,7 +145,7 @@ pub enum Op<'a> {
     },
     Purge(u16),
     Scan {
-        stripe: u32,
+        shard: u32,
         slot: u32,
         limit: u16,
     },
@@ -158,7 +158,7 @@ pub enum Op<'a> {
         owner: u8,
         timeout_ms: Ttl,
     },
-    Settle {
+    Complete {
         key: Name<'a>,
         lease: Option<u64>,
     },
