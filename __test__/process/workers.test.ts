@@ -136,7 +136,8 @@ describe.skipIf(withoutRust)('worker threads', () => {
     expect(metrics.hits + metrics.misses).toBe(300)
     expect(metrics.hits).toBeGreaterThan(250)
     expect(metrics).toMatchObject({ invalidations: 3, errors: 0 })
-    expect(metrics.getLatency.samples).toBe(300)
+    // Of 64 reads of a thread one is timed, beginning with the first.
+    expect(metrics.getLatency.samples).toBe(6)
     expect(metrics.evaluationLatency.samples).toBe(metrics.evaluations)
     expect(others.getMetrics()).toMatchObject({ hits: 0, misses: 0 })
     decisions.resetMetrics()
