@@ -24,6 +24,9 @@ function writeJson(file, value) {
   writeFileSync(file, `${JSON.stringify(value, null, 2)}\n`)
 }
 
+/** What is packed lies in these; `files` says which of it. */
+const PLACES = [...new Set(manifest.files.map((file) => file.replace(/^dist\/.*/, 'dist')))]
+
 /** Where the code lives, which a provenance statement is checked against; a workflow of a fork knows better. */
 function repository() {
   const { GITHUB_REPOSITORY, GITHUB_SERVER_URL } = process.env
@@ -65,7 +68,7 @@ export function stageRelease(stage, binaries, { placeholders = false } = {}) {
   mkdirSync(path.join(stage, 'binaries'), { recursive: true })
   const origin = repository()
   writeJson(path.join(stage, 'package.json'), { ...manifest, ...origin })
-  for (const place of [...manifest.files, 'README.md', 'LICENSE']) {
+  for (const place of [...PLACES, 'README.md', 'LICENSE']) {
     cpSync(path.join(root, place), path.join(stage, place), { recursive: true })
   }
 
@@ -99,7 +102,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     allowPositionals: true,
     options: { binaries: { type: 'string', default: 'native' }, placeholders: { type: 'boolean' } },
   })
-  for (const place of manifest.files) {
+  for (const place of PLACES) {
     if (!existsSync(path.join(root, place))) throw new Error(`${place} is not built: npm run build`)
   }
   const stage = path.resolve(root, positionals[0] ?? 'artifacts/stage')

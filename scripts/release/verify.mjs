@@ -71,7 +71,8 @@ function rootFaults(stage) {
   const due = platforms.map((platform) => `${platform.package}@${version}`)
   if (asked.toSorted().join() !== due.toSorted().join()) faults.push(`asks for ${asked}`)
   for (const place of files) {
-    if (!existsSync(path.join(stage, place))) faults.push(`lacks ${place}`)
+    // Of a pattern, the folder.
+    if (!existsSync(path.join(stage, place.replace(/\/\*.*/, '')))) faults.push(`lacks ${place}`)
   }
   const built = readdirSync(path.join(stage, 'dist'), { encoding: 'utf8', recursive: true })
   const unmapped = built.filter((name) => name.endsWith('.js') && !built.includes(`${name}.map`))
