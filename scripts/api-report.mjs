@@ -1,6 +1,6 @@
 /**
- * Writes the public types of the build to `__test__/project/sark-cache.api.md`, or with `--check` says how they differ from it. A change of the API
- * is a change of that file.
+ * Writes the public types of the build to `__test__/project/sark-cache.api.md`, or with `--check` says whether they
+ * differ from it. A change of the API is a change of that file.
  */
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'

@@ -15,7 +15,8 @@ const PATIENCE: Duration = Duration::from_millis(10);
 /// One test at a time, so that each has the processors.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// The median time of many runs of `call`, for those of a starved one vary, while eight threads do nothing but read one key.
+/// The median time of `call` while eight threads do nothing but read one key. Of many runs, for those of a starved call
+/// vary.
 fn beside_readers(call: impl Fn(&Cache)) -> Duration {
     let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let cache = Cache::new(Options { max_entries: Some(10_000), ..Options::default() }).unwrap();
