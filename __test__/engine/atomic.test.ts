@@ -153,7 +153,7 @@ describe.each(engines)('the atomic calls of the %s engine', (kind) => {
     const number = fc.oneof(
       fc.double({ noDefaultInfinity: true, noNaN: true }),
       fc.maxSafeInteger(),
-      fc.constantFrom(1e21, 1e-7, 2 ** 60, 5e-324, -0, 123456789012345680000),
+      fc.constantFrom(1e21, 1e-7, 2 ** 60, 5e-324, -0, 123456789012345680000, 2 ** 49, 0.25),
     )
     fc.assert(
       fc.property(number, number, (first, second) => {

@@ -48,14 +48,8 @@ fn parse(text: &[u8]) -> Option<f64> {
 
 /// The text of a finite number as ECMAScript writes it.
 fn text(number: f64) -> String {
-    // Zero has no sign there.
-    let number = number + 0.0;
-    let size = number.abs();
-    if size != 0.0 && !(1e-6..1e21).contains(&size) {
-        let text = format!("{number:e}");
-        return if size >= 1.0 { text.replace('e', "e+") } else { text };
-    }
-    format!("{number}")
+    let mut buffer = ryu_js::Buffer::new();
+    buffer.format_finite(number).to_owned()
 }
 
 impl<C: Clock> Cache<C> {
@@ -151,6 +145,8 @@ mod tests {
             (1e21, "1e+21"),
             (-1.5e300, "-1.5e+300"),
             (5e-324, "5e-324"),
+            // Halfway between two shortest texts: the even one.
+            (562_949_953_421_312.25, "562949953421312.2"),
         ] {
             assert_eq!(text(number), expected);
         }
