@@ -42,7 +42,7 @@ beforeAll(() => {
 
 /** Makes the third copy another in this. */
 function patch(from: string, to: string): void {
-  const place = path.join(copies.other, 'dist/index.js')
+  const place = path.join(copies.other, 'dist/shared/cache.js')
   const source = readFileSync(place, 'utf8')
   expect(source).toContain(from)
   writeFileSync(place, source.replace(from, to))

@@ -3,8 +3,8 @@ import { CacheError } from '../common/errors.js'
 import type { EngineKind } from '../common/settings.js'
 
 /** The folder of this copy of the package, by which errors tell it from others. */
-// As a module this lies in a folder of `src` or `dist`; in the build that is imported, in `dist` itself.
-export const PACKAGE_FOLDER = path.join(__dirname, path.basename(__dirname) === 'engine' ? '../..' : '..')
+// In each build this lies in a folder of `src` or `dist`.
+export const PACKAGE_FOLDER = path.join(__dirname, '../..')
 
 /**
  * A name that is open in this thread, on whichever engine and by whichever copies of the package. All versions of the

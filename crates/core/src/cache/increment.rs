@@ -146,7 +146,7 @@ mod tests {
             (-1.5e300, "-1.5e+300"),
             (5e-324, "5e-324"),
             // Halfway between two shortest texts: the even one.
-            (562_949_953_421_312.25, "562949953421312.2"),
+            (2f64.powi(49) + 0.25, "562949953421312.2"),
         ] {
             assert_eq!(text(number), expected);
         }
