@@ -152,9 +152,9 @@ describe.skipIf(withoutRust)('two threads with copies', () => {
   }
 
   it.each([
-    ['nothing expires', fc.constant(600_000), 100],
+    ['nothing expires', fc.constant(600_000), 1_000],
     // Copies are given up a quarter of a second before they expire, so that some live longer than that.
-    ['values expire', fc.oneof(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 251, max: 400 })), 100],
+    ['values expire', fc.oneof(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 251, max: 400 })), 1_000],
     ['entries are evicted', fc.constant(600_000), 2],
   ])(
     'read nothing that is older than what was acknowledged, when %s',
@@ -187,6 +187,43 @@ describe.skipIf(withoutRust)('two threads with copies', () => {
     expect(violation([at(one, 0, 1), at({ do: 'clear' }, 2, 3), at(get, 4, 5, [1])])).toMatch('had ended')
     expect(violation([at(one, 0, 1), at(two, 2, 9), at(get, 3, 4, [1]), at(get, 5, 6, [2])])).toBeUndefined()
     expect(violation([{ ...at(get, 4, 5, [1]), began: 10n ** 12n }, at(one, 0, 1)])).toMatch('expired')
+  })
+
+  it('what is sure is so no longer than until the next change of another thread has ended', async () => {
+    const name = uniqueName()
+    using cache = new Cache<number>({ name })
+    const turn = new Int32Array(new SharedArrayBuffer(4))
+    const body = `
+      const { workerData: { turn, rounds } } = require('node:worker_threads')
+      const cache = new (require(${JSON.stringify(dist)}).Cache)({ name: ${JSON.stringify(name)}, near: false })
+      const changes = [
+        (round) => cache.set('k', round, { tags: ['t'] }),
+        () => cache.delete('k'),
+        () => cache.invalidateTag('t'),
+        () => cache.touch('k', 0),
+        () => cache.clear(),
+      ]
+      for (let round = 1; round <= rounds; round++) {
+        while (Atomics.load(turn, 0) !== 2 * round - 1) {}
+        changes[round % changes.length](round)
+        Atomics.store(turn, 0, 2 * round)
+      }`
+    const rounds = 200
+    const worker = new Worker(body, { eval: true, workerData: { turn, rounds } })
+    for (let round = 1; round <= rounds; round++) {
+      cache.set('k', -round, { tags: ['t'] })
+      cache.set('other', round)
+      for (let read = 0; read < 300; read++) expect(cache.get('k')).toBe(-round)
+      Atomics.store(turn, 0, 2 * round - 1)
+      while (Atomics.load(turn, 0) !== 2 * round) {
+        // The thread beside makes its change.
+      }
+      const read = [cache.get('k'), cache.peek('k')]
+      expect(read).toEqual(round % 5 === 0 ? [round, round] : [undefined, undefined])
+      if (round === 100) await new Promise((resolve) => setTimeout(resolve, 120))
+    }
+    expect(cache.stats().nearHits).toBeGreaterThan(rounds * 250)
+    await once(worker, 'exit')
   })
 
   it('a loop that does nothing but read sees the change of another thread', async () => {

@@ -18,7 +18,7 @@ const tests = (...names) => ({ flags: '', args: names.flatMap((name) => ['--test
  * @type {{ name: string, file: string, from: RegExp, to: string, also?: [RegExp, string][],
  *   noticed: { flags: string, args: string[] } }[]}
  */
-const defects = [
+const known = [
   {
     name: 'a bound is looked at and then passed by two threads',
     file: 'shard/bounds.rs',
@@ -172,6 +172,28 @@ const defects = [
     noticed: LOOM,
   },
   {
+    name: 'a change is counted before it stands in the word of its key',
+    file: 'coherence/version_table.rs',
+    from: /(self\.words\[self\.cell\(hash\)\]\.store\(word\(written, false\), Ordering::Release\);)\s*self\.count_change\(\);/,
+    to: 'self.count_change(); self.words[self.cell(hash)].store(word(written, false), Ordering::Release);',
+    noticed: LOOM,
+  },
+  {
+    name: 'changes are counted by stores of their own',
+    file: 'coherence/version_table.rs',
+    from: /self\.words\[Self::CHANGES\]\.fetch_add\(1, Ordering::SeqCst\);/,
+    to: `let count = self.words[Self::CHANGES].load(Ordering::SeqCst);
+        self.words[Self::CHANGES].store(count + 1, Ordering::SeqCst);`,
+    noticed: LOOM,
+  },
+  {
+    name: 'an invalidation is counted when it is done, and not when it begins',
+    file: 'coherence/version_table.rs',
+    from: /(store\(word\(sequence - 1, true\), Ordering::SeqCst\);)\s*self\.count_change\(\);/,
+    to: 'store(word(sequence - 1, true), Ordering::SeqCst);',
+    noticed: LOOM,
+  },
+  {
     name: 'tags of one line are one',
     file: 'coherence/tags.rs',
     from: /u64::from\(tag\) >> self\.chosen << self\.number_bits\(\)/,
@@ -242,8 +264,14 @@ function freshCopy() {
   }
 }
 
-/** @returns {string | undefined} Why it was skipped, if it was. */
+/**
+ * `SARK_CACHE_DEFECTS` chooses those of which the name has this in it.
+ *
+ * @returns {string | undefined} Why it was skipped, if it was.
+ */
 export function knownDefects() {
+  const chosen = process.env.SARK_CACHE_DEFECTS ?? ''
+  const defects = known.filter(({ name }) => name.includes(chosen))
   freshCopy()
   for (const kind of new Set(defects.map(({ noticed }) => noticed))) {
     const { passed, failed } = passes(kind)

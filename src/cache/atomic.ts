@@ -51,7 +51,6 @@ export function update<V>(
 ): V | undefined {
   const { ttl, tags, fence: given } = parseStoring(options, core.timeOfDay)
   if (given !== undefined) throw outOfRange('update takes a fence of its own')
-  core.onWrite()
   const { engine } = core
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const [old, fence] = engine.peekFenced(key)
@@ -60,7 +59,7 @@ export function update<V>(
     const stored = core.encode(value)
     // The tags of the old value are not those of the new one, and the fence says nothing of them.
     if (old !== undefined && engine.peek(key) === undefined) continue
-    if (engine.set(key, stored, ttl, fence, tags) !== Outcome.Fenced) return core.decode(stored)
+    if (core.store(key, stored, ttl, fence, tags) !== Outcome.Fenced) return core.decode(stored)
   }
   throw new CacheError(
     'ERR_CACHE_OVERTAKEN',

@@ -82,10 +82,9 @@ export class Cache<V = unknown> implements Disposable {
   set(key: string, value: V, options?: number | SetOptions): boolean {
     checkKey(key)
     const core = this[internals]
-    core.onWrite()
-    if (options === undefined) return core.engine.set(key, core.encode(value)) === Outcome.Stored
+    if (options === undefined) return core.store(key, core.encode(value)) === Outcome.Stored
     const { ttl, fence, tags } = parseStoring(options, core.timeOfDay)
-    return core.engine.set(key, core.encode(value), ttl, fence, tags) === Outcome.Stored
+    return core.store(key, core.encode(value), ttl, fence, tags) === Outcome.Stored
   }
 
   /**

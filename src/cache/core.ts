@@ -1,11 +1,11 @@
 import { closed, debug, evicted, invalidated, nameOnChannels } from '../common/channels.js'
 import { type Clock, neverBack, systemClock, timeOfDay } from '../common/clock.js'
 import { CacheError } from '../common/errors.js'
-import { freezeDeep } from '../common/freeze.js'
+import { freezeDeep, freezeParsed } from '../common/freeze.js'
 import { Lifetime } from '../common/lifetime.js'
 import type { EngineSettings } from '../common/settings.js'
 import { startTimer } from '../common/timers.js'
-import type { Engine, EngineStats } from '../engine/engine.js'
+import { type Engine, type EngineStats, Outcome } from '../engine/engine.js'
 import { openEngine } from '../engine/open.js'
 import type { Stored } from '../engine/stored.js'
 import { LoadEvents } from '../loading/load-events.js'
@@ -91,9 +91,11 @@ export class CacheCore<V> {
       encode: (value) => serializer.encode(value),
       share: (stored) => {
         const value = serializer.decode(stored) as V
-        return { value, isShared: isNear && !(value instanceof Uint8Array) && freezeDeep(value) }
+        if (!isNear || value instanceof Uint8Array) return { value, isShared: false }
+        return { value, isShared: typeof stored === 'string' ? freezeParsed(value) : freezeDeep(value) }
       },
-      onWrite: () => this.onWrite(),
+      store: (...entry) => this.store(...entry),
+      loaded: (key, stored, value) => this.near?.loaded(key, stored, value),
     })
   }
 
@@ -118,9 +120,24 @@ export class CacheCore<V> {
     return this.near === undefined ? this.decodeFound(this.engine.peek(key)) : this.near.peek(key)
   }
 
+  /** As `Engine.set`. */
+  store(
+    key: string,
+    value: Stored,
+    ttl?: number,
+    fence?: number,
+    tags?: readonly string[],
+    grace?: number,
+  ): number {
+    this.onWrite()
+    const outcome = this.engine.set(key, value, ttl, fence, tags, grace)
+    if (outcome === Outcome.Stored) this.near?.wrote(key)
+    return outcome
+  }
+
   /** To be called before anything is stored: what that evicts follows from the reads before it. */
   onWrite(): void {
-    this.near?.flushIfOwed()
+    this.near?.beforeWrite()
     if (evicted.hasSubscribers && this.#evictionTimer === undefined) this.#watchEvictions()
   }
 
@@ -160,6 +177,7 @@ export class CacheCore<V> {
   /** Removes the value under `key`; says whether there was one. */
   delete(key: string): boolean {
     const was = this.engine.delete(key)
+    if (was) this.near?.wrote(key)
     this.onInvalidate('key', key)
     return was
   }

@@ -5,7 +5,7 @@ import { parseSetEntry, type SetEntry } from './set-options.js'
 
 export function getMany<V>(core: CacheCore<V>, keys: readonly string[]): (V | undefined)[] {
   const checked = checkedKeys(keys)
-  core.near?.flushIfOwed()
+  core.near?.beforeWrite()
   return core.engine.getMany(checked).map((stored) => core.decodeFound(stored))
 }
 
@@ -27,14 +27,13 @@ export function setMany<V>(core: CacheCore<V>, entries: readonly SetEntry<V>[]):
     isPlain &&= fence === undefined && tags === undefined
     return { key, stored: core.encode(value), ttl, fence, tags }
   })
-  core.onWrite()
-  const { engine } = core
+  if (isPlain) core.onWrite()
   const outcomes = isPlain
-    ? engine.setMany(
+    ? core.engine.setMany(
         prepared.map(({ key }) => key),
         prepared.map(({ stored }) => stored),
         prepared.map(({ ttl }) => ttl),
       )
-    : prepared.map(({ key, stored, ttl, fence, tags }) => engine.set(key, stored, ttl, fence, tags))
+    : prepared.map(({ key, stored, ttl, fence, tags }) => core.store(key, stored, ttl, fence, tags))
   return outcomes.map((outcome) => outcome === Outcome.Stored)
 }

@@ -33,5 +33,29 @@ export function freezeDeep(value: unknown): boolean {
   return true
 }
 
+/** How deep a value may be that is frozen without a list of what was met. */
+const DEEP = 64
+
+/** Freezes what `JSON.parse` made: a tree of plain objects and arrays. Always true. */
+export function freezeParsed(value: unknown): true {
+  if (typeof value === 'object' && value !== null) freezeTree(value, 0)
+  return true
+}
+
+function freezeTree(value: object, depth: number): void {
+  if (depth === DEEP) {
+    freezeDeep(value)
+    return
+  }
+  if (Array.isArray(value)) {
+    for (const item of value) if (typeof item === 'object' && item !== null) freezeTree(item, depth + 1)
+  } else {
+    for (const member of Object.values(value)) {
+      if (typeof member === 'object' && member !== null) freezeTree(member, depth + 1)
+    }
+  }
+  Object.freeze(value)
+}
+
 /** Objects up to which a look at all of them takes less time than a set. */
 const MANY = 16

@@ -13,8 +13,17 @@ export interface LoadHost<V> {
   readonly traceKeys: boolean
   encode(value: V): Stored
   readonly share: Share<V>
-  /** Told that a value is about to be stored. */
-  onWrite(): void
+  /** As `Engine.set`. */
+  store(
+    key: string,
+    value: Stored,
+    ttl: number,
+    fence: number,
+    tags: readonly string[] | undefined,
+    grace: number,
+  ): number
+  /** Told what a load has made, for all to share, of what it stored. */
+  loaded(key: string, stored: Stored, value: V): void
   /** Wakes whoever waits for a load in another thread. */
   readonly events: LoadEvents
 }

@@ -57,12 +57,13 @@ export async function runLoad<V>(owner: object, host: LoadHost<V>, load: Load<V>
     return
   }
   const left = life === Infinity ? Infinity : Math.max(0, Math.floor(life - (clock.now() - start)))
-  host.onWrite()
   // The moment at which it is certain that the value holds, or does not: those who wait get it in the same turn.
-  const outcome = engine.set(key, stored, left, fence, tags, grace)
+  const outcome = host.store(key, stored, left, fence, tags, grace)
   if (outcome !== Outcome.Fenced) {
     fresh?.stored(key, fence, stored)
     flight.resolve(result)
+    const shared = outcome === Outcome.Stored ? result.shared() : undefined
+    if (shared !== undefined) host.loaded(key, stored, shared)
   } else {
     const newer = fresh?.since(key, fence, engine.peek(key))
     flight.resolve(resultOf(newer ?? stored, newer === undefined, share))

@@ -6,6 +6,8 @@ export interface LoadResult<V> {
   readonly isFenced: boolean
   /** The value; a new one each time where it can be changed. */
   value(): V
+  /** The value that all callers are given; `undefined` where each has its own, or none was asked for. */
+  shared(): V | undefined
 }
 
 /** Makes a value for callers, and says whether all of them may have this one: it cannot be changed. */
@@ -22,5 +24,6 @@ export function resultOf<V>(stored: Stored, isFenced: boolean, share: Share<V>):
       first ??= next
       return next.value
     },
+    shared: () => (first?.isShared ? first.value : undefined),
   }
 }

@@ -62,7 +62,11 @@ export class FallbackNearCache<V> implements NearCache<V> {
     this.#bytes -= entry.size
   }
 
-  flushIfOwed(): void {}
+  beforeWrite(): void {}
+
+  wrote(): void {}
+
+  loaded(): void {}
 
   flush(): void {}
 

@@ -1,7 +1,18 @@
 import type { NearMemory } from '../engine/capabilities.js'
 
-// What is kept of each copy, in the order of the report. The first half is looked at by every hit, the second by none,
-// so they lie apart.
+// The words of the version table.
+
+/** The number of the last invalidation. */
+export const INVALIDATED = 0
+/** The count of all changes. */
+export const CHANGES = 8
+/** The count of writes that made a cache fuller that was nearly full. */
+export const PRESSURE = 9
+/** By how much a count rises. */
+export const STEP = Number.EPSILON
+
+// What is kept of each copy, in the order of the report. The first half is looked at by checked reads, the second by
+// none, so they lie apart.
 
 /** Numbers in each half. */
 export const HALF = 4
@@ -23,7 +34,7 @@ export const SIZE = 3
 
 /** What takes the place of the memory until it is lent: no copy can be looked at before. */
 export const NOTHING: NearMemory = {
-  versions: new Float64Array(1),
+  versions: new Float64Array(PRESSURE + 1),
   time: new Float64Array(1),
   report: new Float64Array(2 * HALF),
   margin: 0,

@@ -1,20 +1,26 @@
-import { freezeDeep } from '../common/freeze.js'
+import { freezeDeep, freezeParsed } from '../common/freeze.js'
 import { startTimer } from '../common/timers.js'
 import type { MemorySource, NearMemory } from '../engine/capabilities.js'
 import type { Stored } from '../engine/stored.js'
+import { FirstReads } from './first-reads.js'
 import {
   CELL,
+  CHANGES,
   HALF,
   HIGH,
+  INVALIDATED,
   INVALIDATION,
   LIMIT,
   LOW,
   NONE,
   NOTHING,
+  PRESSURE,
   SIZE,
+  STEP,
   VERSION,
   WRITTEN,
 } from './layout.js'
+import { LoadedValues } from './loaded.js'
 import {
   DEFAULT_NEAR_MAX,
   DEFAULT_NEAR_SIZE,
@@ -22,24 +28,41 @@ import {
   type NearCache,
   type NearOptions,
 } from './near-cache.js'
+import { Patience } from './patience.js'
+import { ReadReport } from './reports.js'
 
 /** Ms from the first read that is not reported to the report. */
 const REPORT_AFTER = 100
-/** Entries of one call of `reportReads`. */
-const BATCH = 512
 /** Reads after which a thread that does not come to its event loop looks whether to report. */
 const LOOK_AFTER = 4_096
 /** Reads for each entry to be reported that make a report cost next to nothing. */
-const WORTH = 32
+const WORTH = 256
 /** Entries up to which a report is in the order of their last reads. */
 const ORDERED = 2_048
+/** Ms for which copies are sure at most: reads of them are not noted one by one, and their order is to be known. */
+const SURE_FOR = 2_000
+/** The part of its life that is left to a copy, for which it may be sure. */
+const SURE_PART = 1 / 16
+/** Copies that go between two reports, at most. */
+const MOST_GONE = 4_096
+/** Reads that are counted without a report of what was read; up to here the count is a small integer. */
+const MOST_UNREPORTED = 2 ** 29
+
+/** Whether the compiler of the runtime takes loads of memory that others write out of loops (JavaScriptCore). */
+const HOISTS_LOADS = process.versions.bun !== undefined
+
+const bits = new BigInt64Array(1)
+const number = new Float64Array(bits.buffer)
+
 /**
  * Decoded values of one thread, each served as long as a read of the engine would return the same.
  *
  * That is so while three things hold: nothing was written to a key of its group, nothing was invalidated anywhere
  * (else the engine is asked, which decodes nothing if the value is the same), and its time is not nearly up. All
- * three are loads from memory that the engine writes from whatever thread. When there are too many copies, one
- * goes that was not read lately (CLOCK, F. J. Corbató, 1968).
+ * three are loads from memory that the engine writes from whatever thread. What was found to hold after the count of
+ * all changes was read holds as long as that count stands still: such copies are sure, and lie in a map of their own
+ * by key, which is emptied when the count moves by what is not a write of this thread. When there are too many copies,
+ * one goes that was not read lately (CLOCK, F. J. Corbató, 1968).
  */
 export class NativeNearCache<V> implements NearCache<V> {
   readonly #source: MemorySource
@@ -50,16 +73,29 @@ export class NativeNearCache<V> implements NearCache<V> {
   #versions = NOTHING.versions
   #time = NOTHING.time
   #report = NOTHING.report
+  /** The count of changes, for loads that stay where they are. */
+  #changes = new BigInt64Array(NOTHING.versions.buffer)
+  #fence = new Int32Array(NOTHING.versions.buffer)
   readonly #max: number
   readonly #maxSize: number
-  /** Reads that may stay unreported when the engine is about to choose what to evict. */
+  /** By how many writes under pressure what was read may be behind. */
   readonly #lag: number
+  /** Whether a report is in the exact order of reads. */
+  readonly #isOrdered: boolean
+  /** Copies that are sure while the count of changes is the one seen, and the time not later than this. */
+  #sure = new Map<string, V>()
+  /** NaN while none are. */
+  #seen = Number.NaN
+  #until = Infinity
+  /** The count of changes when it was looked at last. */
+  #count = Number.NaN
+  readonly #patience = new Patience()
   /** The place of each key's copy. */
   readonly #places = new Map<string, number>()
   /** By place: the first half of the numbers, and the second. */
   #checks = new Float64Array(0)
   #facts = new Float64Array(0)
-  /** By place: the number of the last read that is not reported, 0 if all are. */
+  /** By place: the number of the last checked read that is not reported, 0 if all are. */
   #reads = new Float64Array(0)
   /** By place: 1 for a copy read since the hand of the clock last passed. */
   #recent = new Uint8Array(0)
@@ -69,12 +105,24 @@ export class NativeNearCache<V> implements NearCache<V> {
   #free: number[] = []
   #bytes = 0
   #hand = 0
-  /** Reads that are not reported. */
+  /** Reads since the last report, those of them that are counted, and those that were checked. */
   #hits = 0
+  #counted = 0
+  #checked = 0
+  /** Reads that were not checked when copies began to be sure. */
+  #opened = 0
   #lookAt = LOOK_AFTER
+  /** The count of writes under pressure at the last report. */
+  #pressure = 0
   /** Places of copies read since the last report. */
   #pending: number[] = []
+  /** Numbers of copies that were read since, and went. */
+  #gone: number[] = []
+  /** When the timer was first started of those that report nothing but counts. */
+  #since = 0
   #timer: NodeJS.Timeout | undefined
+  readonly #firstReads = new FirstReads()
+  readonly #loaded = new LoadedValues<V>()
 
   constructor(
     source: MemorySource,
@@ -88,22 +136,52 @@ export class NativeNearCache<V> implements NearCache<V> {
     this.#isExact = clock === 'exact' || source.hasOwnClock
     this.#max = Math.min(max ?? DEFAULT_NEAR_MAX, entries)
     this.#maxSize = maxSize ?? DEFAULT_NEAR_SIZE
-    this.#lag = Math.min(512, Math.max(1, Math.floor(Math.min(entries, 2 ** 31) / 64)))
+    this.#lag = Math.min(512, Math.max(1, Math.floor(Math.min(entries, 2 ** 31) / 256)))
+    this.#isOrdered = this.#lag === 1
   }
 
   get(key: string): V | undefined {
-    const place = this.#places.get(key)
-    if (place !== undefined && this.#holds(place)) {
-      const hits = ++this.#hits
-      if (this.#reads[place] === 0) this.#enter(place)
-      this.#reads[place] = hits
-      if (hits === this.#lookAt) this.#look()
-      return this.#values[place]
+    if (HOISTS_LOADS) Atomics.load(this.#fence, 0)
+    const value = this.#sure.get(key)
+    if (
+      value !== undefined &&
+      this.#versions[CHANGES] === this.#seen &&
+      (this.#time[0] as number) <= this.#until
+    ) {
+      if (++this.#hits === this.#lookAt) this.#look()
+      return value
     }
-    return this.#read(key, place)
+    return this.#getChecked(key)
   }
 
   peek(key: string): V | undefined {
+    if (HOISTS_LOADS) Atomics.load(this.#fence, 0)
+    const value = this.#sure.get(key)
+    if (
+      value !== undefined &&
+      this.#versions[CHANGES] === this.#seen &&
+      (this.#time[0] as number) <= this.#until
+    ) {
+      return value
+    }
+    return this.#peekChecked(key)
+  }
+
+  #getChecked(key: string): V | undefined {
+    const place = this.#places.get(key)
+    if (place === undefined || !this.#holds(place)) return this.#read(key, place)
+    this.#checked++
+    const hits = ++this.#hits
+    if (this.#reads[place] === 0) this.#enter(place)
+    this.#reads[place] = hits
+    this.#recent[place] = 1
+    if (hits >= this.#lookAt) this.#look()
+    const value = this.#values[place] as V
+    if (!this.#isOrdered) this.#ponder(key, place, value)
+    return value
+  }
+
+  #peekChecked(key: string): V | undefined {
     const place = this.#places.get(key)
     if (place !== undefined && this.#holds(place)) return this.#values[place]
     const stored = this.#source.peek(key)
@@ -112,7 +190,8 @@ export class NativeNearCache<V> implements NearCache<V> {
 
   #frozen(stored: Stored): V {
     const value = this.#decode(stored)
-    freezeDeep(value)
+    if (typeof stored === 'string') freezeParsed(value)
+    else freezeDeep(value)
     return value
   }
 
@@ -122,6 +201,9 @@ export class NativeNearCache<V> implements NearCache<V> {
     this.#versions = versions
     this.#time = time
     this.#report = report
+    this.#changes = new BigInt64Array(versions.buffer, versions.byteOffset + 8 * CHANGES, 1)
+    this.#fence = new Int32Array(versions.buffer, versions.byteOffset + 8 * CHANGES, 1)
+    this.#pressure = versions[PRESSURE] as number
   }
 
   /** Whether a read of the engine would return what the copy was made of. */
@@ -129,37 +211,109 @@ export class NativeNearCache<V> implements NearCache<V> {
     const checks = this.#checks
     const at = place * HALF
     if (this.#versions[checks[at + CELL] as number] !== checks[at + VERSION]) return false
-    if (this.#versions[0] !== checks[at + INVALIDATION]) return false
+    if (this.#versions[INVALIDATED] !== checks[at + INVALIDATION]) return false
     const limit = checks[at + LIMIT] as number
     return limit === Infinity || (this.#isExact ? this.#source.now() : (this.#time[0] as number)) < limit
   }
 
-  /** Notes that a copy was read for the first time since the last report. */
-  #enter(place: number): void {
-    this.#recent[place] = 1
-    this.#pending.push(place)
-    // Unreferenced: a report keeps no process alive.
-    this.#timer ??= startTimer(REPORT_AFTER, () => this.#onTimer())
+  /** Takes a copy that was found to hold for sure, if nothing changed for long enough. */
+  #ponder(key: string, place: number, value: V): void {
+    const count = this.#versions[CHANGES] as number
+    if (count !== this.#count) {
+      this.#onChange()
+      this.#count = count
+    } else if (count === this.#seen) {
+      if (this.#reach(this.#checks[place * HALF + LIMIT] as number)) this.#sure.set(key, value)
+    } else if (this.#patience.isEnough()) {
+      // Copies that are checked after this load, which nothing may be moved before, are sure; this one was before it.
+      bits[0] = Atomics.load(this.#changes, 0)
+      this.#count = number[0] as number
+      this.#seen = this.#count
+      this.#opened = this.#hits - this.#checked
+    }
   }
 
-  /** Reports, if that costs little; what others write could push out what this thread reads without pause. */
+  /** Whether a copy that may be used up to a limit lasts as long as what is sure. */
+  #reach(limit: number): boolean {
+    if (limit >= this.#until) return true
+    if (this.#isExact || this.#until !== Infinity) return false
+    const now = this.#time[0] as number
+    this.#until = now + Math.min(SURE_FOR, (limit - now) * SURE_PART)
+    return true
+  }
+
+  #onChange(): void {
+    if (Number.isNaN(this.#seen)) {
+      this.#patience.disturb()
+      return
+    }
+    this.#patience.settle(this.#hits - this.#checked - this.#opened, this.#sure.size)
+    this.#doubt()
+  }
+
+  /** Nothing is sure any more. */
+  #doubt(): void {
+    this.#seen = Number.NaN
+    this.#until = Infinity
+    if (this.#sure.size > 0) this.#sure = new Map()
+  }
+
+  /** Notes that a copy was read for the first time since the last report. */
+  #enter(place: number): void {
+    this.#pending.push(place)
+    // Unreferenced: a report keeps no process alive.
+    if (this.#timer === undefined) {
+      this.#since = performance.now()
+      this.#startTimer()
+    }
+  }
+
+  #startTimer(): void {
+    this.#timer = startTimer(REPORT_AFTER, () => this.#onTimer())
+  }
+
+  /** Whether what was written meanwhile may push out what this thread reads without a pause. */
+  #isOwed(): boolean {
+    const written = (this.#versions[PRESSURE] as number) - this.#pressure
+    return this.#pending.length > 0 && (this.#isOrdered || written >= this.#lag * STEP)
+  }
+
   #look(): void {
-    if (this.#hits >= WORTH * this.#pending.length) this.flush()
-    else this.#lookAt += LOOK_AFTER
+    if (this.#isOwed() && this.#hits >= WORTH * this.#pending.length) this.flush()
+    else this.#lookAt = this.#hits + LOOK_AFTER
   }
 
   #onTimer(): void {
     this.#timer = undefined
     try {
-      this.flush()
+      if (this.#isQuiet()) this.#countReads()
+      else this.flush()
     } catch {
       // The cache was closed, or its clock tells no time: what was read is not reported, and nobody is there to tell.
     }
   }
 
-  /** Reads from the engine, and keeps what it finds. */
+  /** Whether copies are read, and nothing is evicted that depends on which. */
+  #isQuiet(): boolean {
+    const isRead = this.#hits !== this.#counted
+    return isRead && this.#versions[PRESSURE] === this.#pressure && this.#hits < MOST_UNREPORTED
+  }
+
+  /** Counts reads, and leaves the report of what was read for later. */
+  #countReads(): void {
+    this.#source.reportReads(new Float64Array(0), 0, this.#hits - this.#counted)
+    this.#counted = this.#hits
+    const now = performance.now()
+    if (now - this.#since >= SURE_FOR) {
+      this.#since = now
+      this.#doubt()
+    }
+    this.#startTimer()
+  }
+
+  /** Reads from the engine, and keeps what it finds if it is likely to be read again. */
   #read(key: string, place: number | undefined): V | undefined {
-    this.flushIfOwed()
+    if (this.#isOwed()) this.flush()
     if (this.#memory === undefined) this.#borrow()
     if (this.#memory === null) {
       const stored = this.#source.get(key)
@@ -171,21 +325,35 @@ export class NativeNearCache<V> implements NearCache<V> {
       this.#note(place as number)
       return this.#values[place as number]
     }
-    const value = stored === undefined ? undefined : this.#decode(stored)
-    // Bytes cannot be frozen, and some of what the v8 serializer makes cannot.
-    const keep =
-      typeof stored === 'string' ? freezeDeep(value) : stored !== undefined && this.#isFrozen(value)
-    const size = this.#report[HALF + SIZE] as number
-    if (keep && size <= this.#maxSize) {
-      this.#keep(key, place, value as V)
-    } else if (place !== undefined) {
-      this.#drop(place)
+    if (stored === undefined) {
+      if (place !== undefined) this.#drop(place)
+      return undefined
     }
+    return this.#take(key, place, stored)
+  }
+
+  /** The value that the engine returned, kept if it was read before. */
+  #take(key: string, place: number | undefined, stored: Stored): V {
+    const report = this.#report
+    let value = this.#loaded.take(key, stored)
+    const isLoaded = value !== undefined
+    value ??= this.#decode(stored)
+    // Bytes cannot be frozen, and some of what the v8 serializer makes cannot.
+    const isFrozen =
+      typeof stored === 'string'
+        ? isLoaded || freezeParsed(value)
+        : !(value instanceof Uint8Array) && freezeDeep(value)
+    const isSmall = (report[HALF + SIZE] as number) <= this.#maxSize
+    if (isFrozen && isSmall && (place !== undefined || this.#isWorthKeeping())) this.#keep(key, place, value)
+    else if (place !== undefined) this.#drop(place)
     return value
   }
 
-  #isFrozen(value: V | undefined): boolean {
-    return !(value instanceof Uint8Array) && freezeDeep(value)
+  /** Whether the value that was just read is to have a place: there is one, or it is not read for the first time. */
+  #isWorthKeeping(): boolean {
+    if (this.#free.length > 0 || this.#keys.length < this.#max) return true
+    const report = this.#report
+    return this.#firstReads.isSecond(report[HALF + WRITTEN] as number, report[HALF + LOW] as number)
   }
 
   /** Takes over what was reported of the copy in a place. */
@@ -202,7 +370,7 @@ export class NativeNearCache<V> implements NearCache<V> {
   }
 
   #keep(key: string, known: number | undefined, value: V): void {
-    const place = known ?? this.#take(key)
+    const place = known ?? this.#occupy(key)
     this.#values[place] = value
     this.#note(place)
     this.#recent[place] = 1
@@ -210,7 +378,7 @@ export class NativeNearCache<V> implements NearCache<V> {
   }
 
   /** An empty place, which is the key's from now on. */
-  #take(key: string): number {
+  #occupy(key: string): number {
     if (this.#free.length === 0) {
       if (this.#keys.length < this.#max) this.#grow()
       else this.#evict()
@@ -245,64 +413,94 @@ export class NativeNearCache<V> implements NearCache<V> {
 
   /** Drops a copy that was not read lately, and never the one in `except`. */
   #evict(except = -1): void {
-    // Reads that are not reported yet name their places.
-    if (this.#pending.length > 0) this.flush()
     for (;;) {
       const place = this.#hand
       this.#hand = (place + 1) % this.#keys.length
-      if (place === except || this.#keys[place] === undefined) continue
+      const key = this.#keys[place]
+      if (place === except || key === undefined) continue
       if (this.#recent[place] === 0) {
         this.#drop(place)
         return
       }
       this.#recent[place] = 0
+      // So that its next read is one that is noted.
+      this.#sure.delete(key)
     }
   }
 
   #drop(place: number): void {
-    if (this.#reads[place] !== 0) this.flush()
-    this.#places.delete(this.#keys[place] as string)
+    const at = place * HALF
+    if (this.#reads[place] !== 0) {
+      const facts = this.#facts
+      this.#gone.push(facts[at + HIGH] as number, facts[at + LOW] as number, facts[at + WRITTEN] as number)
+      this.#reads[place] = 0
+      if (this.#gone.length >= 3 * MOST_GONE) this.flush()
+    }
+    const key = this.#keys[place] as string
+    this.#places.delete(key)
+    this.#sure.delete(key)
     this.#keys[place] = undefined
     this.#values[place] = undefined
     this.#recent[place] = 0
-    this.#bytes -= this.#facts[place * HALF + SIZE] as number
-    this.#facts[place * HALF + SIZE] = 0
+    this.#bytes -= this.#facts[at + SIZE] as number
+    this.#facts[at + SIZE] = 0
     this.#free.push(place)
   }
 
-  flushIfOwed(): void {
-    if (this.#pending.length >= this.#lag) this.flush()
+  loaded(key: string, stored: Stored, value: V): void {
+    if (typeof stored === 'string') this.#loaded.add(key, stored, value)
+  }
+
+  beforeWrite(): void {
+    if (this.#isOwed()) this.flush()
+  }
+
+  wrote(key: string): void {
+    const count = this.#versions[CHANGES] as number
+    // One change since, which is this write: what others have changed was counted before, and seen, or is counted after.
+    if (count !== this.#count + STEP) return
+    if (this.#seen === this.#count) {
+      this.#sure.delete(key)
+      this.#seen = count
+    }
+    this.#count = count
   }
 
   flush(): void {
-    let hits = this.#hits
-    if (hits === 0) return
     const pending = this.#pending
+    if (this.#hits === this.#counted && pending.length === 0) return
     const reads = this.#reads
     if (pending.length <= ORDERED) pending.sort((a, b) => (reads[a] as number) - (reads[b] as number))
-    this.#hits = 0
-    this.#lookAt = LOOK_AFTER
+    const gone = this.#gone
+    const hits = this.#hits - this.#counted
     this.#pending = []
-    const facts = this.#facts
-    const read = new Float64Array(3 * Math.min(BATCH, pending.length))
-    for (let from = 0; from === 0 || from < pending.length; from += BATCH) {
-      const count = Math.min(BATCH, pending.length - from)
-      for (let entry = 0; entry < count; entry++) {
-        const place = pending[from + entry] as number
-        reads[place] = 0
-        read[3 * entry] = facts[place * HALF + HIGH] as number
-        read[3 * entry + 1] = facts[place * HALF + LOW] as number
-        read[3 * entry + 2] = facts[place * HALF + WRITTEN] as number
-      }
-      this.#source.reportReads(read, count, hits)
-      hits = 0
+    this.#gone = []
+    this.#hits = 0
+    this.#counted = 0
+    this.#checked = 0
+    this.#lookAt = LOOK_AFTER
+    this.#pressure = this.#versions[PRESSURE] as number
+    this.#doubt()
+    const report = new ReadReport(this.#source, pending.length + gone.length / 3, hits)
+    for (let at = 0; at < gone.length; at += 3) {
+      report.add(gone[at] as number, gone[at + 1] as number, gone[at + 2] as number)
     }
+    const facts = this.#facts
+    for (const place of pending) {
+      // A place may have been entered twice, with another copy the second time.
+      if (reads[place] === 0) continue
+      reads[place] = 0
+      const at = place * HALF
+      report.add(facts[at + HIGH] as number, facts[at + LOW] as number, facts[at + WRITTEN] as number)
+    }
+    report.end()
   }
 
   clear(): void {
     this.flush()
     clearTimeout(this.#timer)
     this.#timer = undefined
+    this.#loaded.clear()
     this.#places.clear()
     this.#checks = new Float64Array(0)
     this.#facts = new Float64Array(0)

@@ -26,8 +26,12 @@ export interface NearCache<V> {
   get(key: string): V | undefined
   /** As `Engine.peek`, decoded. */
   peek(key: string): V | undefined
-  /** To be called before a write: reports what was read, if what is evicted would not follow from it. */
-  flushIfOwed(): void
+  /** To be called before anything is written: reports what was read, if what is evicted would not follow from it. */
+  beforeWrite(): void
+  /** Told that this thread has just stored or removed the value under a key. */
+  wrote(key: string): void
+  /** Hands over what a load has made of what is stored, frozen, for the next read. */
+  loaded(key: string, stored: Stored, value: V): void
   /** Reports what was read to the engine. */
   flush(): void
   /** Lets go of everything kept. */

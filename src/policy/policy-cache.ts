@@ -88,7 +88,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
   async getMany(queries: readonly PolicyQuery[]): Promise<(D | undefined)[]> {
     const keys = itemsOf(queries, 'the queries').map((query) => this.#key(query))
     const core = this[internals]
-    core.near?.flushIfOwed()
+    core.near?.beforeWrite()
     const decisions = core.engine.getMany(keys).map((stored) => core.decodeFound(stored))
     for (const decision of decisions) this.#metrics.count(decision === undefined ? 'misses' : 'hits')
     return decisions
@@ -123,8 +123,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
 
   #store({ key, stored, ttl, fence, tags }: Prepared): boolean {
     const core = this[internals]
-    core.onWrite()
-    const isStored = core.engine.set(key, stored, ttl, fence, tags) === Outcome.Stored
+    const isStored = core.store(key, stored, ttl, fence, tags) === Outcome.Stored
     if (isStored) this.#metrics.count('sets')
     return isStored
   }

@@ -195,6 +195,9 @@ impl<C: Clock> Cache<C> {
             self.rewrite(shard, hash, old, entry, &new, now)?;
             reservation.use_bytes(size.saturating_sub(from));
             self.bounds.shrunk(from, size);
+            if size > from && self.bounds.is_filling_with_bytes() {
+                self.version_table().count_pressure();
+            }
         } else {
             let entry = entry.map_or_else(|| EntryRef::new(&parts), Ok)?;
             let written = self.fence.write();
@@ -203,6 +206,9 @@ impl<C: Clock> Cache<C> {
             shard.link(entry, hash, self.access_clock.next(thread), now);
             self.namespaces.entered(parts.key.space, size);
             reservation.use_entry(size);
+            if self.bounds.is_filling() {
+                self.version_table().count_pressure();
+            }
         }
         Ok(())
     }

@@ -335,6 +335,102 @@ mod tests {
         });
     }
 
+    /// The word of a cell, and of the count of changes, as JavaScript loads them.
+    fn plain(fence: &Fence, word: usize) -> u64 {
+        fence.version_table().words()[word].load(Ordering::Relaxed)
+    }
+
+    /// The count of changes, before anything is looked at that is to be sure as long as it stands still.
+    fn count(fence: &Fence) -> u64 {
+        fence.version_table().words()[VersionTable::CHANGES].load(Ordering::SeqCst)
+    }
+
+    /// What was found unchanged after the count of changes was read is not served once that count is another, or a
+    /// write returned; also when a write of another key was counted after it.
+    #[test]
+    fn a_sure_copy_does_not_outlive_a_write() {
+        loom::model(|| {
+            let fence = Arc::new(Fence::with_sizes(2, 1, &Words::on_heap()));
+            let done = Arc::new(AtomicBool::new(false));
+            let (key, other) = (0, 1 << 20);
+            let cell = fence.version_table().cell(key);
+            assert_ne!(cell, fence.version_table().cell(other));
+            fence.version_table().wrote(key, fence.write());
+            let version = plain(&fence, cell);
+            let writer = {
+                let (fence, done) = (Arc::clone(&fence), Arc::clone(&done));
+                thread::spawn(move || {
+                    fence.version_table().wrote(key, fence.write());
+                    done.store(true, Ordering::Release);
+                })
+            };
+            let neighbour = {
+                let fence = Arc::clone(&fence);
+                thread::spawn(move || fence.version_table().wrote(other, fence.write()))
+            };
+            let seen = count(&fence);
+            let sure = plain(&fence, cell) == version;
+            let was_done = done.load(Ordering::Acquire);
+            let served = sure && plain(&fence, VersionTable::CHANGES) == seen;
+            assert!(!(served && was_done));
+            writer.join().unwrap();
+            neighbour.join().unwrap();
+        });
+    }
+
+    /// The same for an invalidation, from its first store on: who saw the tag as invalidated sees the count changed.
+    #[test]
+    fn a_sure_copy_does_not_outlive_an_invalidation_that_somebody_saw() {
+        loom::model(|| {
+            let (fence, done) = (fence(), Arc::new(AtomicBool::new(false)));
+            let changer = {
+                let (fence, done) = (Arc::clone(&fence), Arc::clone(&done));
+                thread::spawn(move || {
+                    fence.invalidate_tag(0);
+                    done.store(true, Ordering::Release);
+                })
+            };
+            let seen = count(&fence);
+            let stamp = Stamp::of_invalidation(fence.version_table().invalidation());
+            let copied = fence.tags_unchanged(0, &[0]);
+            let sure = copied && plain(&fence, 0) == stamp;
+            let was_done = done.load(Ordering::Acquire);
+            let gone = !fence.tags_unchanged(0, &[0]);
+            let served = sure && plain(&fence, VersionTable::CHANGES) == seen;
+            assert!(!(served && (was_done || gone)));
+            changer.join().unwrap();
+        });
+    }
+
+    /// A thread's own write leaves the count one further and no more only if nothing else changed since the count was
+    /// what it was: what was sure of other keys still is.
+    #[test]
+    fn what_is_sure_of_other_keys_stays_so_over_a_write_that_is_counted_alone() {
+        loom::model(|| {
+            let fence = Arc::new(Fence::with_sizes(2, 1, &Words::on_heap()));
+            let done = Arc::new(AtomicBool::new(false));
+            let (key, own) = (0, 1 << 20);
+            let cell = fence.version_table().cell(key);
+            let version = plain(&fence, cell);
+            let writer = {
+                let (fence, done) = (Arc::clone(&fence), Arc::clone(&done));
+                thread::spawn(move || {
+                    fence.version_table().wrote(key, fence.write());
+                    done.store(true, Ordering::Release);
+                })
+            };
+            let seen = count(&fence);
+            let mut sure = plain(&fence, cell) == version;
+            fence.version_table().wrote(own, fence.write());
+            let after = plain(&fence, VersionTable::CHANGES);
+            sure &= after == seen + 1;
+            let was_done = done.load(Ordering::Acquire);
+            let served = sure && plain(&fence, VersionTable::CHANGES) == after;
+            assert!(!(served && was_done));
+            writer.join().unwrap();
+        });
+    }
+
     /// A copy that was made under the lock of its key is not served after a write of it returned.
     #[test]
     fn a_copy_does_not_outlive_a_write() {

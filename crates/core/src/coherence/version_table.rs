@@ -1,7 +1,8 @@
 //! The version table: plain memory that tells, without a call, whether a copy of an entry still holds.
 //!
 //! Whoever copies an entry notes what [`Stamp`] says; as long as the same numbers stand in the table and the deadline is
-//! ahead, a read of the cache would return that very entry. No number is ever written twice in one word, so an unchanged
+//! ahead, a read of the cache would return that very entry. Whoever found that so after it had read the count of changes
+//! needs to look at nothing but the count from then on. No number is ever written twice in one word, so an unchanged
 //! word means that nothing happened. With the feature `f64-words` each word is an `f64`, so that JavaScript can compare it
 //! in place.
 
@@ -11,8 +12,10 @@ use crate::sync::{AtomicU64, Ordering};
 /// The words of a version table, in the machine's own order.
 ///
 /// Word 0 is the sequence number of the last invalidation of a tag or clearing of everything or of a namespace; while one
-/// is under way it is one that no stamp has. From word [`VersionTable::CELLS`] on, each word stands for the keys that share it,
-/// and holds the number of the last change to one of them.
+/// is under way it is one that no stamp has. Word [`VersionTable::CHANGES`] counts all changes: as long as it stands
+/// still, so does everything else, but what was under way when it was read. Word [`VersionTable::PRESSURE`] counts the writes
+/// that took room in a cache that fills. From word [`VersionTable::CELLS`] on, each word stands for the keys
+/// that share it, and holds the number of the last change to one of them.
 pub struct VersionTable {
     words: Run<AtomicU64>,
 }
@@ -36,13 +39,35 @@ fn sequence(word: u64) -> u64 {
     if cfg!(feature = "f64-words") { f64::from_bits(word) as u64 } else { word >> 1 }
 }
 
+/// What the count of changes begins with: one for each step of it, the bits of a number are those of the next larger
+/// one, so that no two counts are equal as `f64`s.
+const FIRST: u64 = 1.0f64.to_bits();
+
 impl VersionTable {
-    /// The first word that stands for keys. Those before it fill a cache line, so that invalidations and
-    /// writes do not disturb each other.
-    pub const CELLS: usize = 8;
+    /// The word that counts changes. It lies a cache line behind word 0, which is not written as often.
+    pub const CHANGES: usize = 8;
+    /// The word that counts writes under pressure.
+    pub const PRESSURE: usize = 9;
+    /// The first word that stands for keys.
+    pub const CELLS: usize = 16;
 
     pub(crate) fn new(cells: usize, words: &Words) -> Self {
-        Self { words: words.run(Self::CELLS + cells) }
+        let words = words.run::<AtomicU64>(Self::CELLS + cells);
+        words[Self::CHANGES].store(FIRST, Ordering::Relaxed);
+        words[Self::PRESSURE].store(FIRST, Ordering::Relaxed);
+        Self { words }
+    }
+
+    /// Counts a change that stands in another word: whoever sees this count, or a later one, sees that change. A
+    /// read-modify-write, so that this is true of the changes that were counted before, whoever made them.
+    fn count_change(&self) {
+        self.words[Self::CHANGES].fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Counts a write that took room in a cache that fills: an eviction will come, and what it takes depends on what was
+    /// read before which write.
+    pub(crate) fn count_pressure(&self) {
+        self.words[Self::PRESSURE].fetch_add(1, Ordering::Relaxed);
     }
 
     /// All words. They are for reading.
@@ -62,11 +87,13 @@ impl VersionTable {
     /// To be called while the key cannot be read.
     pub(crate) fn wrote(&self, hash: u64, written: u64) {
         self.words[self.cell(hash)].store(word(written, false), Ordering::Release);
+        self.count_change();
     }
 
     /// To be called while the key cannot be read. What was written at `written` is removed, which happens once.
     pub(crate) fn removed(&self, hash: u64, written: u64) {
         self.words[self.cell(hash)].store(word(written, true), Ordering::Release);
+        self.count_change();
     }
 
     /// The word of the keys of this hash.
@@ -86,10 +113,12 @@ impl VersionTable {
 
     pub(crate) fn begin_invalidation(&self, sequence: u64) {
         self.words[0].store(word(sequence - 1, true), Ordering::SeqCst);
+        self.count_change();
     }
 
     pub(crate) fn end_invalidation(&self, sequence: u64) {
         self.words[0].store(word(sequence, false), Ordering::SeqCst);
+        self.count_change();
     }
 
     /// Whether nothing was invalidated after `sequence` when word 0 held `invalidation`.

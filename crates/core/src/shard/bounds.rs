@@ -64,6 +64,16 @@ impl Bounds {
         (held.saturating_add(bytes) > self.max_bytes).then_some(Bound::Bytes)
     }
 
+    /// Whether more than an eighth of a bound is used. Before that, nothing that is there is evicted for long.
+    pub(crate) fn is_filling(&self) -> bool {
+        self.entries.load(Ordering::Relaxed) > self.max_entries / 8 || self.is_filling_with_bytes()
+    }
+
+    /// The same of the bytes alone.
+    pub(crate) fn is_filling_with_bytes(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > self.max_bytes / 8
+    }
+
     /// Gives back what an entry of `from` bytes no longer needs after it became one of `to` bytes.
     pub(crate) fn shrunk(&self, from: u64, to: u64) {
         if from > to {

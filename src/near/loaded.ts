@@ -1,0 +1,32 @@
+import type { Stored } from '../engine/stored.js'
+
+/** Values that are held, at most. */
+const MOST = 64
+
+interface Loaded<V> {
+  readonly stored: Stored
+  readonly value: V
+}
+
+/** What loads have decoded for their callers, for the copies that the next reads of their keys make. */
+export class LoadedValues<V> {
+  readonly #values = new Map<string, Loaded<V>>()
+
+  add(key: string, stored: Stored, value: V): void {
+    if (this.#values.size >= MOST) this.#values.clear()
+    this.#values.set(key, { stored, value })
+  }
+
+  /** What was made of the very text that is stored under a key, once. */
+  take(key: string, stored: Stored): V | undefined {
+    if (this.#values.size === 0) return undefined
+    const loaded = this.#values.get(key)
+    if (loaded === undefined) return undefined
+    this.#values.delete(key)
+    return loaded.stored === stored ? loaded.value : undefined
+  }
+
+  clear(): void {
+    this.#values.clear()
+  }
+}
