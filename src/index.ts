@@ -33,7 +33,14 @@ export type { PolicyHealth } from './policy/health.js'
 export type { Invalidation } from './policy/invalidation.js'
 export type { Latency } from './policy/latency.js'
 export type { PolicyMetrics } from './policy/metrics.js'
-export type { DecideOptions, PolicyCacheOptions, PolicyEntry, PolicySetOptions } from './policy/options.js'
+export type {
+  CachedOptions,
+  DecideManyOptions,
+  DecideOptions,
+  PolicyCacheOptions,
+  PolicyEntry,
+  PolicySetOptions,
+} from './policy/options.js'
 export { PolicyCache } from './policy/policy-cache.js'
 export type { PreloadResult } from './policy/preload.js'
 export type { PolicyQuery, Sensitivity } from './policy/query.js'

@@ -12,7 +12,7 @@ describe.each(engines)('Cache on the %s engine', (engine) => {
     cache.set('short', 3, { ttl: 20 })
     cache.set('for ever', 4, Infinity)
     cache.set('at', 5, { expiresAt: Date.now() + 60_000 })
-    expect(cache.getRemainingTTL('default')).toBeGreaterThan(30)
+    expect(cache.getRemainingTTL('default')).toBeGreaterThan(0)
     expect(cache.getRemainingTTL('default')).toBeLessThanOrEqual(60)
     expect(cache.getRemainingTTL('for ever')).toBe(Infinity)
     expect(cache.getRemainingTTL('none')).toBe(0)

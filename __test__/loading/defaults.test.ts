@@ -97,7 +97,13 @@ describe.each(engines)('loading on the %s engine', (engine) => {
 
   it('means the same by its words in a PolicyCache', async () => {
     const evaluate = vi.fn(() => Promise.reject(new Error('down')))
-    using decisions = new PolicyCache({ engine, evaluate, retryAfter: 10_000, timeout: 5, hardTimeout: 10 })
+    using decisions = new PolicyCache({
+      engine,
+      evaluate,
+      retryAfter: 10_000,
+      timeout: 5,
+      hardTimeout: 1_000,
+    })
     const asked = { user: 'u', action: 'a', resource: 'r' }
     for (let call = 0; call < 5; call++) await expect(decisions.decide(asked)).rejects.toThrow('down')
     expect(evaluate).toHaveBeenCalledTimes(1)

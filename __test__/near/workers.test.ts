@@ -210,6 +210,7 @@ describe.skipIf(withoutRust)('two threads with copies', () => {
       }`
     const rounds = 200
     const worker = new Worker(body, { eval: true, workerData: { turn, rounds } })
+    const exited = once(worker, 'exit')
     for (let round = 1; round <= rounds; round++) {
       cache.set('k', -round, { tags: ['t'] })
       cache.set('other', round)
@@ -223,7 +224,7 @@ describe.skipIf(withoutRust)('two threads with copies', () => {
       if (round === 100) await new Promise((resolve) => setTimeout(resolve, 120))
     }
     expect(cache.stats().nearHits).toBeGreaterThan(rounds * 250)
-    await once(worker, 'exit')
+    await exited
   })
 
   it('a loop that does nothing but read sees the change of another thread', async () => {
@@ -241,6 +242,7 @@ describe.skipIf(withoutRust)('two threads with copies', () => {
       while (cache.get('tagged') === 1) reads++
       parentPort.postMessage(reads)`
     const worker = new Worker(body, { eval: true })
+    const exited = once(worker, 'exit')
     expect(await once(worker, 'message')).toEqual(['reading'])
     await new Promise((resolve) => setTimeout(resolve, 100))
     cache.set('k', 2)
@@ -248,6 +250,6 @@ describe.skipIf(withoutRust)('two threads with copies', () => {
     cache.invalidateTag('t')
     const [reads] = await once(worker, 'message')
     expect(reads).toBeGreaterThan(1_000)
-    await once(worker, 'exit')
+    await exited
   })
 })

@@ -57,6 +57,11 @@ describe('an installed package', () => {
     expect(ended.err).not.toContain('SarkCacheWarning')
   })
 
+  it.each(runtimes)('sees the changes of other threads in optimized loops on $name', async (runtime) => {
+    const ended = await runScript(runtime, ['reading.mjs'], { cwd: project.folder })
+    expect(printedBy(ended)).toContain('every loop saw the change')
+  })
+
   it.each(runtimes)('does all it should on $name where the fallback is asked for', async (runtime) => {
     const env = { SARK_CACHE_ENGINE: 'js' }
     const ended = await runScript(runtime, ['smoke.mjs', 'js'], { cwd: project.folder, env })

@@ -81,7 +81,6 @@ export class CacheCore<V> {
       near === false ? undefined : openNear(engine, near, (stored) => serializer.decode(stored) as V)
     const loadEvents = new LoadEvents(parts.loadEvents)
     this.#lifetime = new Lifetime(this, () => loadEvents.close())
-    const isNear = near !== false
     this.loader = new Loader<V>({
       name,
       engine,
@@ -89,11 +88,7 @@ export class CacheCore<V> {
       traceKeys,
       events: loadEvents,
       encode: (value) => serializer.encode(value),
-      share: (stored) => {
-        const value = serializer.decode(stored) as V
-        if (!isNear || value instanceof Uint8Array) return { value, isShared: false }
-        return { value, isShared: typeof stored === 'string' ? freezeParsed(value) : freezeDeep(value) }
-      },
+      share: (stored) => this.share(stored),
       store: (...entry) => this.store(...entry),
       loaded: (key, stored, value) => this.near?.loaded(key, stored, value),
     })
@@ -106,6 +101,13 @@ export class CacheCore<V> {
   /** A value of the caller's own. */
   decode(stored: Stored): V {
     return this.#parts.serializer.decode(stored) as V
+  }
+
+  /** A value that all callers may have, where it cannot be changed. */
+  share(stored: Stored): { value: V; isShared: boolean } {
+    const value = this.decode(stored)
+    if (this.near === undefined || value instanceof Uint8Array) return { value, isShared: false }
+    return { value, isShared: typeof stored === 'string' ? freezeParsed(value) : freezeDeep(value) }
   }
 
   decodeFound(stored: Stored | undefined): V | undefined {

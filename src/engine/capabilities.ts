@@ -109,6 +109,8 @@ export interface SourceEntry {
   readonly value: Stored
   /** The bytes that it is charged. */
   readonly size: number
+  /** What a near cache made of the value, and which one; the engine leaves it alone. */
+  copy: { readonly owner: object; readonly value: unknown } | undefined
 }
 
 /** The part of the fallback engine that copies are made from: an entry has the value that it was made with. */

@@ -1,4 +1,4 @@
-import { freezeDeep } from '../common/freeze.js'
+import { freezeDeep, freezeParsed } from '../common/freeze.js'
 import type { EntrySource, SourceEntry } from '../engine/capabilities.js'
 import {
   DEFAULT_NEAR_MAX,
@@ -17,8 +17,8 @@ export class FallbackNearCache<V> implements NearCache<V> {
   readonly #decode: Decode<V>
   readonly #max: number
   readonly #maxSize: number
-  /** Decoded values by entry, in the order in which they were decoded; some entries may have left the cache. */
-  readonly #values = new Map<SourceEntry, V>()
+  /** Entries whose decoded values are kept, in the order in which they were decoded; some may have left the cache. */
+  readonly #entries = new Set<SourceEntry>()
   #bytes = 0
 
   constructor(source: EntrySource, decode: Decode<V>, { max, maxSize }: NearOptions) {
@@ -30,35 +30,40 @@ export class FallbackNearCache<V> implements NearCache<V> {
 
   get(key: string): V | undefined {
     const entry = this.#source.use(key)
-    if (entry !== undefined && this.#values.has(entry)) this.#source.countNearHit()
-    return this.#valueOf(entry)
+    if (entry === undefined) return undefined
+    if (entry.copy?.owner !== this) return this.#decoded(entry)
+    this.#source.countNearHit()
+    return entry.copy.value as V
   }
 
   peek(key: string): V | undefined {
-    return this.#valueOf(this.#source.find(key))
+    const entry = this.#source.find(key)
+    if (entry === undefined) return undefined
+    return entry.copy?.owner === this ? (entry.copy.value as V) : this.#decoded(entry)
   }
 
-  #valueOf(entry: SourceEntry | undefined): V | undefined {
-    if (entry === undefined) return undefined
-    const known = this.#values.get(entry)
-    if (known !== undefined || this.#values.has(entry)) return known
+  #decoded(entry: SourceEntry): V {
     const { value: stored } = entry
     // What can be changed is a copy of the caller's own.
     const value = this.#decode(stored instanceof Uint8Array ? new Uint8Array(stored) : stored)
-    if (value instanceof Uint8Array || !freezeDeep(value) || entry.size > this.#maxSize) return value
+    const isFrozen =
+      typeof stored === 'string' ? freezeParsed(value) : !(value instanceof Uint8Array) && freezeDeep(value)
+    if (!isFrozen || entry.size > this.#maxSize) return value
     // As on the native engine, where a read that a copy answers would renew no TTL.
     if (this.#source.settings.updateAgeOnGet) return value
-    this.#values.set(entry, value)
+    entry.copy = { owner: this, value }
+    this.#entries.add(entry)
     this.#bytes += entry.size
-    for (const first of this.#values.keys()) {
-      if (this.#values.size <= this.#max && this.#bytes <= this.#maxSize) break
+    for (const first of this.#entries) {
+      if (this.#entries.size <= this.#max && this.#bytes <= this.#maxSize) break
       this.#drop(first)
     }
     return value
   }
 
   #drop(entry: SourceEntry): void {
-    this.#values.delete(entry)
+    this.#entries.delete(entry)
+    if (entry.copy?.owner === this) entry.copy = undefined
     this.#bytes -= entry.size
   }
 
@@ -71,6 +76,6 @@ export class FallbackNearCache<V> implements NearCache<V> {
   flush(): void {}
 
   clear(): void {
-    for (const entry of this.#values.keys()) this.#drop(entry)
+    for (const entry of this.#entries) this.#drop(entry)
   }
 }

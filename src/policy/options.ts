@@ -69,6 +69,12 @@ export interface DecideOptions<D extends Decision> {
   status?: LoadStatus | undefined
 }
 
+/** How {@link PolicyCache.decideMany} comes to its decisions. */
+export type DecideManyOptions<D extends Decision> = Omit<DecideOptions<D>, 'status'>
+
+/** What {@link PolicyCache.cached} may serve. */
+export type CachedOptions = Pick<DecideOptions<Decision>, 'minRevision'>
+
 /** How one decision is stored. */
 export interface PolicySetOptions {
   /** Ms to live, instead of what the sensitivity says; 0 stores nothing. A denial is still cut short. */
@@ -120,18 +126,31 @@ export const parseEntry = defineOptions<PolicyEntry<Decision>>('an entry of setM
   decision: anything,
 })
 
-const parseDecideOptions = defineOptions<DecideOptions<Decision>>('decide', {
+const DECIDE: Schema<DecideManyOptions<Decision>> = {
   evaluate: callable<Evaluate<Decision>>,
   freshness: choice('cached', 'bypass'),
   minRevision: revision,
   timeout: duration,
   signal: abortSignal,
+}
+
+const parseDecideOptions = defineOptions<DecideOptions<Decision>>('decide', {
+  ...DECIDE,
   status: statusTarget,
 })
+
+const parseDecideManyOptions = defineOptions<DecideManyOptions<Decision>>('decideMany', DECIDE)
+
+export const parseCached = defineOptions<CachedOptions>('cached', { minRevision: revision })
 
 /** The options of `decide`, checked. */
 export function parseDecide<D extends Decision>(options: DecideOptions<D>): DecideOptions<D> {
   return parseDecideOptions(options) as unknown as DecideOptions<D>
+}
+
+/** The options of `decideMany`, checked. */
+export function parseDecideMany<D extends Decision>(options: DecideManyOptions<D>): DecideManyOptions<D> {
+  return parseDecideManyOptions(options) as unknown as DecideManyOptions<D>
 }
 
 const parseOptions = defineOptions<PolicyCacheOptions<Decision>>('PolicyCache', {

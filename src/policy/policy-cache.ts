@@ -1,26 +1,28 @@
 import { type CacheCore, openCore } from '../cache/core.js'
-import { wrongType } from '../common/errors.js'
 import { internals } from '../common/internals.js'
 import { callable } from '../common/options.js'
 import type { EngineKind } from '../common/settings.js'
 import { checkText, checkTtl, itemsOf } from '../common/validate.js'
 import { Outcome, type PurgeSlice } from '../engine/engine.js'
 import { purgeFor } from '../engine/purge.js'
-import { tell } from '../loading/options.js'
 import { settingsOf } from '../loading/request.js'
-import { type Decision, type Evaluate, isRecent } from './decision.js'
-import { type EvaluationHost, requestOf } from './evaluation.js'
+import { Decider } from './decider.js'
+import type { Decision, Evaluate } from './decision.js'
 import { healthOf, type PolicyHealth } from './health.js'
 import { type Invalidation, tagOf } from './invalidation.js'
 import { keyOf } from './key.js'
 import { METRICS_SIZE, MetricsRecorder, type PolicyMetrics } from './metrics.js'
 import {
+  type CachedOptions,
+  type DecideManyOptions,
   type DecideOptions,
   namedTag,
   type PolicyCacheOptions,
   type PolicyEntry,
   type PolicySetOptions,
+  parseCached,
   parseDecide,
+  parseDecideMany,
   parseEntry,
   parsePolicyOptions,
   parsePolicySet,
@@ -52,7 +54,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
   readonly [internals]: CacheCore<D>
   readonly #revision: string
   readonly #evaluate: Evaluate<D> | undefined
-  readonly #evaluations: EvaluationHost
+  readonly #decider: Decider<D>
   readonly #ttl: DecisionTtl
   readonly #metrics: MetricsRecorder
 
@@ -69,7 +71,11 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
     this.engine = core.engine.kind
     this.#metrics = new MetricsRecorder(core.engine.counters('policy', METRICS_SIZE))
     // The options are merged once; a call adds what is its own.
-    this.#evaluations = { settings: settingsOf({}, loading), ttl: this.#ttl, metrics: this.#metrics }
+    this.#decider = new Decider(core, policyRevision, evaluate, {
+      settings: settingsOf({}, loading),
+      ttl: this.#ttl,
+      metrics: this.#metrics,
+    })
   }
 
   #key(query: PolicyQuery): string {
@@ -78,10 +84,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
 
   /** The decision for `query`, frozen, or `undefined`. */
   async get(query: PolicyQuery): Promise<D | undefined> {
-    const start = this.#metrics.startRead()
-    const decision = this[internals].get(this.#key(query))
-    this.#metrics.countRead(decision !== undefined, start)
-    return decision
+    return this.#decider.read(query, undefined)
   }
 
   /** The decisions for `queries`, in their order, each a copy of its own, `undefined` where there is none. */
@@ -169,40 +172,33 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
    */
   decide(query: PolicyQuery, options?: DecideOptions<D>): Promise<D> {
     try {
-      const decision = this.#decide(query, options === undefined ? NO_OPTIONS : parseDecide(options))
+      const parsed = options === undefined ? NO_OPTIONS : parseDecide(options)
+      const decision = this.#decider.decide(readQuery(query), parsed)
       return decision instanceof Promise ? decision : Promise.resolve(decision)
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
-  #decide(query: PolicyQuery, options: DecideOptions<D>): D | Promise<D> {
-    const metrics = this.#metrics
-    const start = metrics.startRead()
-    const { evaluate = this.#evaluate, freshness, minRevision, signal, status } = options
-    const asked = readQuery(query)
-    if (evaluate === undefined)
-      throw wrongType('evaluate must be a function, in the options of the cache or here')
-    signal?.throwIfAborted()
-    const core = this[internals]
-    const key = keyOf(this.#revision, asked)
-    let cached = freshness === 'bypass' ? undefined : core.get(key)
-    let isHit = cached !== undefined && isRecent(cached, minRevision)
-    if (isHit && this.#evaluations.settings.refreshAhead > 0) {
-      const request = requestOf(this.#evaluations, key, asked, evaluate, options)
-      if (core.loader.refreshIfDue(request)) {
-        cached = core.peek(key)
-        isHit = cached !== undefined && isRecent(cached, minRevision)
-      }
-    }
-    metrics.countRead(isHit, start)
-    if (isHit) {
-      tell(status, 'hit')
-      return cached as D
-    }
-    const request = requestOf(this.#evaluations, key, asked, evaluate, options)
-    const isFresh = freshness === 'bypass' || cached !== undefined
-    return isFresh ? core.loader.loadFresh(request) : core.loader.load(request)
+  /**
+   * The decision for `query`, frozen, that is in the cache, or `undefined`: what `decide` would serve without an
+   * evaluation, at once.
+   *
+   * @throws As {@link PolicyCache.get}.
+   */
+  cached(query: PolicyQuery, options?: CachedOptions): D | undefined {
+    return this.#decider.read(query, options === undefined ? undefined : parseCached(options).minRevision)
+  }
+
+  /**
+   * The decisions for `queries`, frozen, in their order: those in the cache are read in one go, and the others
+   * evaluated, 16 at a time, as by {@link PolicyCache.decide}.
+   *
+   * @throws As `decide`, for the first query that is none before anything is read, and for the first evaluation that
+   * fails; no more are begun then, and those under way are stored.
+   */
+  async decideMany(queries: readonly PolicyQuery[], options: DecideManyOptions<D> = {}): Promise<D[]> {
+    return this.#decider.decideMany(itemsOf(queries, 'the queries'), parseDecideMany(options))
   }
 
   /**

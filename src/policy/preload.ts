@@ -1,3 +1,4 @@
+import { fewAtATime } from '../common/concurrency.js'
 import type { PolicyQuery } from './query.js'
 
 /** What {@link PolicyCache.preload} did. */
@@ -10,8 +11,8 @@ export interface PreloadResult {
   failed: { query: PolicyQuery; error: unknown }[]
 }
 
-/** Evaluations that are under way at a time. */
-const CONCURRENCY = 16
+/** Evaluations of one call that are under way at a time. */
+export const CONCURRENCY = 16
 
 interface Preloaded {
   readonly query: PolicyQuery
@@ -22,21 +23,17 @@ interface Preloaded {
 /** Decides what is not present, a few at a time. */
 export async function preload(queries: readonly Preloaded[]): Promise<PreloadResult> {
   const result: PreloadResult = { loaded: 0, present: 0, failed: [] }
-  const rest = queries.values()
-  const work = async () => {
-    for (const { query, isPresent, decide } of rest) {
-      if (isPresent()) {
-        result.present++
-        continue
-      }
-      try {
-        await decide()
-        result.loaded++
-      } catch (error) {
-        result.failed.push({ query, error })
-      }
+  await fewAtATime(queries, CONCURRENCY, async ({ query, isPresent, decide }) => {
+    if (isPresent()) {
+      result.present++
+      return
     }
-  }
-  await Promise.all(Array.from({ length: Math.min(CONCURRENCY, queries.length) }, work))
+    try {
+      await decide()
+      result.loaded++
+    } catch (error) {
+      result.failed.push({ query, error })
+    }
+  })
   return result
 }

@@ -94,7 +94,7 @@ export class FallbackEngine implements Engine, EntrySource {
   }
 
   countNearHit(): void {
-    this.#store.count('nearHits', this.#namespace)
+    this.#store.countNearHit(this.#namespace)
   }
 
   take(key: string): Stored | undefined {

@@ -29,6 +29,8 @@ export interface Entry {
   /** The TTL in ms that it was stored with. */
   readonly ttl: number
   readonly tags: readonly string[] | undefined
+  /** See `SourceEntry`. */
+  copy: { readonly owner: object; readonly value: unknown } | undefined
 }
 
 /** When to look whether an entry has expired. */
@@ -94,9 +96,9 @@ export class Entries {
     return this.#entries.peek(key)
   }
 
-  /** Counts an entry as used. */
-  use(key: StoredKey): void {
-    this.#entries.get(key)
+  /** As `peek`, and counts the entry as used. */
+  use(key: StoredKey): Entry | undefined {
+    return this.#entries.get(key)
   }
 
   delete(key: StoredKey): void {

@@ -81,8 +81,13 @@ export class Store {
     return false
   }
 
+  /** Whether a moment, which may be never, is not in the past. */
+  #isAhead(ms: number): boolean {
+    return ms === Infinity || ms > this.now()
+  }
+
   #isReadable(entry: Entry): boolean {
-    return entry.freshUntil > this.now() && !this.#isInvalidated(entry) && !this.#isCleared(entry)
+    return this.#isAhead(entry.freshUntil) && !this.#isInvalidated(entry) && !this.#isCleared(entry)
   }
 
   /** What the removal of an entry by its key counts as. */
@@ -93,30 +98,46 @@ export class Store {
 
   /** The entry under `key`, stale or not; one that can not be read any more is removed. */
   findStale(key: StoredKey): Entry | undefined {
-    const entry = this.entries.peek(key)
+    return this.#current(this.entries.peek(key))
+  }
+
+  /** The entry, stale or not, unless it can not be read any more. */
+  #current(entry: Entry | undefined): Entry | undefined {
     if (entry === undefined) return undefined
-    const isExpired = entry.deadline <= this.now()
+    const isExpired = !this.#isAhead(entry.deadline)
     if (!isExpired && !this.#isInvalidated(entry) && !this.#isCleared(entry)) return entry
-    this.entries.delete(key)
+    this.entries.delete(entry.key)
     this.#count(isExpired ? 'expirations' : 'invalidations', entry)
     return undefined
   }
 
   /** The readable entry under `key`. */
   find(key: StoredKey): Entry | undefined {
-    const entry = this.findStale(key)
-    return entry !== undefined && entry.freshUntil > this.now() ? entry : undefined
+    return this.#fresh(this.entries.peek(key))
   }
 
+  #fresh(found: Entry | undefined): Entry | undefined {
+    const entry = this.#current(found)
+    if (entry === undefined) return undefined
+    return entry.grace === 0 || this.#isAhead(entry.freshUntil) ? entry : undefined
+  }
+
+  /** As `find`, counted and used; a stale entry is used as well, for it may be served. */
   use(namespace: Namespace, bareKey: string): Entry | undefined {
-    const key = namespace.at(bareKey)
-    const entry = this.find(key)
-    if (entry !== undefined) {
-      this.entries.use(key)
-      if (this.settings.updateAgeOnGet) this.#slide(entry)
+    const entry = this.#fresh(this.entries.use(namespace.at(bareKey)))
+    if (entry === undefined) {
+      this.count('misses', namespace)
+      return undefined
     }
-    this.count(entry === undefined ? 'misses' : 'hits', namespace)
+    if (this.settings.updateAgeOnGet) this.#slide(entry)
+    this.stats.hits++
+    if (namespace.number !== 0) namespace.count('hits')
     return entry
+  }
+
+  countNearHit(namespace: Namespace): void {
+    this.stats.nearHits++
+    if (namespace.number !== 0) namespace.count('nearHits')
   }
 
   /** Renews the TTL of an entry that was read; a deadline that is further away stays. */
@@ -183,6 +204,7 @@ export class Store {
       fence: sequence,
       written: sequence,
       due: undefined,
+      copy: undefined,
     })
     return sum
   }
@@ -235,6 +257,7 @@ export class Store {
       deadline: freshUntil + keep,
       grace: keep,
       due: undefined,
+      copy: undefined,
       fence: fence ?? sequence,
       written: sequence,
       ttl: Math.ceil(life),
