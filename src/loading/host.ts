@@ -2,6 +2,7 @@ import type { Clock } from '../common/clock.js'
 import type { Engine } from '../engine/engine.js'
 import type { Stored } from '../engine/stored.js'
 import type { LoadEvents } from './load-events.js'
+import type { LoadRecorder } from './recorder.js'
 import type { Share } from './result.js'
 
 /** What loading asks of the cache that it loads for. */
@@ -15,6 +16,8 @@ export interface LoadHost<V> {
   readonly share: Share<V>
   /** Told that a value is about to be stored. */
   onWrite(): void
+  /** What is counted for all threads. */
+  readonly recorder: LoadRecorder
   /** Wakes whoever waits for a load in another thread. */
   readonly events: LoadEvents
 }

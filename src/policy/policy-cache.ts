@@ -1,4 +1,5 @@
 import { type CacheCore, openCore } from '../cache/core.js'
+import { inspect, labelOf } from '../cache/inspect.js'
 import { wrongType } from '../common/errors.js'
 import { internals } from '../common/internals.js'
 import { callable } from '../common/options.js'
@@ -68,6 +69,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
     this[internals] = core
     this.engine = core.engine.kind
     this.#metrics = new MetricsRecorder(core.engine.counters('policy', METRICS_SIZE))
+    inspect(core, 'policy', labelOf(name, namespace), () => this.#metrics.totals())
     // The options are merged once; a call adds what is its own.
     this.#evaluations = { settings: settingsOf({}, loading), ttl: this.#ttl, metrics: this.#metrics }
   }
@@ -80,7 +82,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
   async get(query: PolicyQuery): Promise<D | undefined> {
     const start = this.#metrics.startRead()
     const decision = this[internals].get(this.#key(query))
-    this.#metrics.countRead(decision !== undefined, start)
+    this.#metrics.countRead(decision, start)
     return decision
   }
 
@@ -90,7 +92,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
     const core = this[internals]
     core.near?.flushIfOwed()
     const decisions = core.engine.getMany(keys).map((stored) => core.decodeFound(stored))
-    for (const decision of decisions) this.#metrics.count(decision === undefined ? 'misses' : 'hits')
+    for (const decision of decisions) this.#metrics.countRead(decision, undefined)
     return decisions
   }
 
@@ -196,7 +198,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
         isHit = cached !== undefined && isRecent(cached, minRevision)
       }
     }
-    metrics.countRead(isHit, start)
+    metrics.countRead(isHit ? cached : undefined, start)
     if (isHit) {
       tell(status, 'hit')
       return cached as D
