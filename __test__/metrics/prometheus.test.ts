@@ -1,7 +1,7 @@
 import { AggregatorRegistry, Registry } from 'prom-client'
 import { describe, expect, it } from 'vitest'
 import { Cache, PolicyCache } from '../../src/index.js'
-import { exposeMetrics, type MetricsRegistry } from '../../src/metrics/prometheus.js'
+import { exposeMetrics } from '../../src/metrics/prometheus.js'
 import { METRICS } from '../../src/metrics/samples.js'
 import { engines, sleep, thrown, uniqueName } from '../support/engines.js'
 
@@ -203,7 +203,7 @@ describe('the metrics of prom-client', () => {
     const name = uniqueName()
     const register = new Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE>()
     register.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
-    const metrics = exposeMetrics({ register: register as MetricsRegistry })
+    const metrics = exposeMetrics({ register })
     using cache = new Cache({ name })
     await cache.getOrSet('k', () => 1)
     for (let turn = 0; turn < 2; turn++) {

@@ -1,4 +1,3 @@
-import type { Registry } from 'prom-client'
 import { CacheError, describe, wrongType } from '../common/errors.js'
 import { defineOptions, target } from '../common/options.js'
 import { boundsOf, bucketsOf } from './buckets.js'
@@ -6,8 +5,12 @@ import { Collector } from './collect.js'
 import { peer } from './peer.js'
 import { type CacheSnapshot, type DurationMetric, type Labels, METRICS, type Metric } from './samples.js'
 
-/** What is used of a registry of prom-client. */
-export type MetricsRegistry = Pick<Registry, 'registerMetric' | 'getSingleMetric' | 'removeSingleMetric'>
+/** What is used of a `Registry` of prom-client. */
+export interface MetricsRegistry {
+  registerMetric(metric: never): void
+  getSingleMetric(name: string): unknown
+  removeSingleMetric(name: string): void
+}
 
 /** Options of {@link exposeMetrics}. */
 export interface PrometheusOptions {
@@ -189,12 +192,12 @@ export function exposeMetrics(options: PrometheusOptions = {}): ExposedMetrics {
   const close = () => {
     for (const [at, metric] of metrics.entries()) {
       const { name } = METRICS[at] as Metric
-      if ((register.getSingleMetric(name) as unknown) === metric) register.removeSingleMetric(name)
+      if (register.getSingleMetric(name) === metric) register.removeSingleMetric(name)
     }
   }
   return { close, [Symbol.dispose]: close }
 }
 
 function promClient(): { register: MetricsRegistry } {
-  return peer('prom-client', '15', () => require('prom-client') as typeof import('prom-client'))
+  return peer('prom-client', '15', () => require('prom-client') as { register: MetricsRegistry })
 }
