@@ -16,9 +16,18 @@ export class CounterBatch {
     this.#own = new Float64Array(size)
   }
 
-  add(place: number, by = 1): void {
+  count(place: number): void {
+    ;(this.#own[place] as number)++
+    if (this.#timer === undefined) this.#start()
+  }
+
+  add(place: number, by: number): void {
     ;(this.#own[place] as number) += by
-    if (this.#timer === undefined) this.#timer = startTimer(FLUSH_AFTER, () => this.flushIfOpen())
+    if (this.#timer === undefined) this.#start()
+  }
+
+  #start(): void {
+    this.#timer = startTimer(FLUSH_AFTER, () => this.flushIfOpen())
   }
 
   /** Adds what was counted here to what all see. */

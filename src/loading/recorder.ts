@@ -47,7 +47,7 @@ export class LoadRecorder {
   }
 
   count(counter: (typeof COUNTERS)[number]): void {
-    this.#openIfOpen()?.add(COUNTERS.indexOf(counter))
+    this.#openIfOpen()?.count(COUNTERS.indexOf(counter))
   }
 
   /** Notes that a function took from `startMs` until now. */

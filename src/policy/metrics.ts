@@ -62,6 +62,9 @@ const PLACES = Object.fromEntries(COUNTERS.map((counter, at) => [counter, at])) 
   number
 >
 
+/** Those of reads, of which each counts one. */
+const { hitsAllowed: HITS_ALLOWED, hitsDenied: HITS_DENIED, misses: MISSES } = PLACES
+
 /** Of so many reads one is timed: to look at the clock twice takes longer than many a read. */
 const SAMPLED = 64
 
@@ -84,17 +87,17 @@ export class MetricsRecorder {
   }
 
   count(counter: (typeof COUNTERS)[number]): void {
-    this.#batch.add(PLACES[counter])
+    this.#batch.count(PLACES[counter])
   }
 
   /** Counts a decision that was served past its TTL. */
   countStale({ allowed }: Decision): void {
-    this.#batch.add(allowed ? PLACES.staleAllowed : PLACES.staleDenied)
+    this.#batch.count(allowed ? PLACES.staleAllowed : PLACES.staleDenied)
   }
 
   /** Counts what an evaluation came to. */
   countEvaluated({ allowed }: Decision): void {
-    this.#batch.add(allowed ? PLACES.evaluatedAllowed : PLACES.evaluatedDenied)
+    this.#batch.count(allowed ? PLACES.evaluatedAllowed : PLACES.evaluatedDenied)
   }
 
   /** When a read begins, if it is one of those that are timed; else `undefined`. */
@@ -104,8 +107,8 @@ export class MetricsRecorder {
 
   /** Counts a read by what it found, and what it took if its start is known. */
   countRead(found: Decision | undefined, startMs: number | undefined): void {
-    if (found === undefined) this.#batch.add(PLACES.misses)
-    else this.#batch.add(found.allowed ? PLACES.hitsAllowed : PLACES.hitsDenied)
+    if (found === undefined) this.#batch.count(MISSES)
+    else this.#batch.count(found.allowed ? HITS_ALLOWED : HITS_DENIED)
     if (startMs !== undefined) this.record('get', startMs)
   }
 
