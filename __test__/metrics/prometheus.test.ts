@@ -1,5 +1,6 @@
 import { AggregatorRegistry, Registry } from 'prom-client'
 import { describe, expect, it } from 'vitest'
+import { openEngine } from '../../src/engine/open.js'
 import { Cache, PolicyCache } from '../../src/index.js'
 import { exposeMetrics } from '../../src/metrics/prometheus.js'
 import { METRICS } from '../../src/metrics/samples.js'
@@ -263,6 +264,20 @@ describe('the metrics of prom-client', () => {
     expect(thrown(() => exposeMetrics(options as never))).toMatchObject({ code })
   })
 
+  it('tell of the other caches where one cannot be read', async () => {
+    const name = uniqueName()
+    const odd = openEngine({ name: `cache:${name} odd` }, undefined)
+    // As another version of the package would count.
+    odd.counters('loads', 3)
+    using other = new Cache({ name: `${name} odd` })
+    using cache = new Cache({ name })
+    await cache.getOrSet('k', () => 1)
+    expect(await scrape(`${name} odd`)).toEqual({})
+    expect(await scrape(name)).toMatchObject({ 'loads_total{}': 1 })
+    expect(await other.getOrSet('k', () => 1)).toBe(1)
+    odd.close()
+  })
+
   it('add up over processes', async () => {
     const name = uniqueName()
     const register = new Registry()
@@ -277,7 +292,7 @@ describe('the metrics of prom-client', () => {
       'max_entries{}': 20,
       'load_duration_seconds_count{}': 2,
       'load_duration_seconds_bucket{le="+Inf"}': 2,
-      'info{engine="rust",policy="lru"}': 2,
+      [`info{engine="${cache.engine}",policy="lru"}`]: 2,
     })
   })
 })

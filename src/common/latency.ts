@@ -37,10 +37,13 @@ interface Counts {
   add(place: number, by: number): void
 }
 
-/** Counts a duration in the histogram that begins at a place of `counts`. */
+/**
+ * Counts a duration in the histogram that begins at a place of `counts`. The sum never falls, though clocks of tests may be
+ * set back.
+ */
 export function record(counts: Counts, place: number, ms: number): void {
   counts.add(place + bucketOf(ms), 1)
-  counts.add(place + BUCKETS, ms)
+  counts.add(place + BUCKETS, Math.max(0, ms))
 }
 
 /**

@@ -1,4 +1,5 @@
 import { type Inspectable, openCaches } from '../cache/registry.js'
+import { debug } from '../common/channels.js'
 import type { CacheSnapshot } from './samples.js'
 
 /** What was told of a cache the last time. */
@@ -26,10 +27,18 @@ export class Collector {
     }
     const before = this.#told
     this.#told = new Map()
-    return [...byName].flatMap(([id, caches]) => this.#snapshot(id, caches, before.get(id)) ?? [])
+    return [...byName].flatMap(([id, caches]) => {
+      try {
+        return [this.#snapshot(id, caches, before.get(id))]
+      } catch (error) {
+        // Another copy of the package may have the cache open that counts otherwise. The others are told all the same.
+        debug('no metrics of %s: %s', id, error)
+        return []
+      }
+    })
   }
 
-  #snapshot(id: string, caches: Inspectable[], before: Told | undefined): CacheSnapshot | undefined {
+  #snapshot(id: string, caches: Inspectable[], before: Told | undefined): CacheSnapshot {
     const [first, ...others] = caches as [Inspectable, ...Inspectable[]]
     for (const other of others) other.flush()
     const { kind, name, engine, settings } = first
