@@ -23,6 +23,7 @@ export type {
 } from './common/channels.js'
 export type { Clock } from './common/clock.js'
 export { CacheError, type CacheErrorCode } from './common/errors.js'
+export type { Latency } from './common/latency.js'
 export type { EngineKind, EngineSettings, EvictionPolicy } from './common/settings.js'
 export type { EngineStats, PurgeSlice } from './engine/engine.js'
 export { isRustCacheAvailable, rustCacheLoadError } from './engine/native/load.js'
@@ -31,7 +32,6 @@ export type { NearOptions } from './near/near-cache.js'
 export type { Decision, Evaluate, EvaluationContext } from './policy/decision.js'
 export type { PolicyHealth } from './policy/health.js'
 export type { Invalidation } from './policy/invalidation.js'
-export type { Latency } from './policy/latency.js'
 export type { PolicyMetrics } from './policy/metrics.js'
 export type {
   CachedOptions,

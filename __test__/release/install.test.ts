@@ -82,6 +82,12 @@ describe('an installed package', () => {
       path.join(project.folder, 'node_modules/undici-types'),
       { recursive: true },
     )
+    // Whoever observes by OpenTelemetry has its types.
+    cpSync(
+      path.join(__dirname, '../../node_modules/@opentelemetry/api'),
+      path.join(project.folder, 'node_modules/@opentelemetry/api'),
+      { recursive: true },
+    )
     const files = ['typed.mts', 'typed.cts']
     for (const file of files)
       copyFileSync(path.join(__dirname, 'programs/typed.ts'), path.join(project.folder, file))

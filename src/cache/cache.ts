@@ -8,6 +8,7 @@ import { type GetOrSetOptions, type LoadContext, parseGetOrSet, tell } from '../
 import { type LoadRequest, settingsOf } from '../loading/request.js'
 import { type IncrementOptions, increment, setIfAbsent, update } from './atomic.js'
 import { type CacheCore, isCore, openCore } from './core.js'
+import { inspect } from './inspect.js'
 import { deleteMany, getMany, hasMany, setMany } from './many.js'
 import { type CacheOptions, parseCacheOptions } from './options.js'
 import { parseStoring, type SetEntry, type SetOptions } from './set-options.js'
@@ -42,7 +43,7 @@ export class Cache<V = unknown> implements Disposable {
   constructor(options: CacheOptions = {}) {
     const core = isCore(options)
       ? (options as unknown as CacheCore<V>)
-      : openCore<V>(parseCacheOptions(options))
+      : inspect(openCore<V>(parseCacheOptions(options)), 'cache')
     this[internals] = core
     this.name = core.name
     this.engine = core.engine.kind

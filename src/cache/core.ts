@@ -11,10 +11,12 @@ import type { Stored } from '../engine/stored.js'
 import { LoadEvents } from '../loading/load-events.js'
 import { Loader } from '../loading/loader.js'
 import type { LoadingOptions } from '../loading/options.js'
+import { LoadRecorder, type LoadTotals } from '../loading/recorder.js'
 import type { NearCache, NearOptions } from '../near/near-cache.js'
 import { openNear } from '../near/open.js'
 import { FORMATS, type JsonMode, type Serializer, serializerOf } from '../serializer/serializer.js'
 import type { CacheOptions } from './options.js'
+import { unregister } from './registry.js'
 
 /** Ms between two looks at what was evicted, while somebody wants to know. */
 const EVICTIONS_EVERY = 100
@@ -35,10 +37,17 @@ interface Parts {
   readonly loading: LoadingOptions
   readonly clock: Clock | undefined
   readonly traceKeys: boolean
+  /** Counts the loads of the whole cache. */
+  readonly recorder: LoadRecorder
   /** The namespaces on the way from the root of the cache to this part of it. */
   readonly path: string
   /** The name by which threads tell each other of loads that ended; `undefined` for a cache of one thread. */
   readonly loadEvents: string | undefined
+}
+
+/** How to let go of what a core holds. Made where the core is not in scope, which would keep it from being collected. */
+function closing(events: LoadEvents): () => void {
+  return () => events.close()
 }
 
 /** All that there are, so that one can be told from whatever else is passed. */
@@ -80,12 +89,13 @@ export class CacheCore<V> {
     this.near =
       near === false ? undefined : openNear(engine, near, (stored) => serializer.decode(stored) as V)
     const loadEvents = new LoadEvents(parts.loadEvents)
-    this.#lifetime = new Lifetime(this, () => loadEvents.close())
+    this.#lifetime = new Lifetime(this, closing(loadEvents))
     this.loader = new Loader<V>({
       name,
       engine,
       clock: clock === undefined ? systemClock : neverBack(clock),
       traceKeys,
+      recorder: parts.recorder,
       events: loadEvents,
       encode: (value) => serializer.encode(value),
       share: (stored) => this.share(stored),
@@ -184,6 +194,11 @@ export class CacheCore<V> {
     return was
   }
 
+  /** What all threads counted of the loads of the whole cache, namespaces included. */
+  loads(): LoadTotals {
+    return this.#parts.recorder.read()
+  }
+
   /** Reports what was read, here and in namespaces, where it counts. */
   flush(): void {
     this.near?.flush()
@@ -219,6 +234,8 @@ export class CacheCore<V> {
       for (const space of this.#spaces.values()) space.close()
       this.near?.clear()
       clearTimeout(this.#evictionTimer)
+      this.#parts.recorder.flushIfOpen()
+      unregister(this)
       debug('closed %s', this.name ?? 'a private cache')
       if (closed.hasSubscribers) closed.publish({ name: this.name })
     }
@@ -265,6 +282,7 @@ export function openCore<V>(
     loading,
     clock,
     traceKeys,
+    recorder: new LoadRecorder(engine),
     path: '',
     loadEvents: inEngine,
   })

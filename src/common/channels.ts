@@ -75,6 +75,14 @@ export const backgroundError: Channel = channel('sark-cache:background-error')
 const loads =
   typeof tracingChannel === 'function' ? tracingChannel<string, LoadMessage>('sark-cache:load') : undefined
 
+/** Has whoever wants to know told of loads; returns how to end that. Does nothing where there are no such channels. */
+export function subscribeLoads(listeners: Parameters<NonNullable<typeof loads>['subscribe']>[0]): () => void {
+  loads?.subscribe(listeners)
+  return () => {
+    loads?.unsubscribe(listeners)
+  }
+}
+
 /** Runs `load`, telling of its start, its end and its error whoever subscribed to `tracing:sark-cache:load`. */
 export function traced<V>(load: () => V | Promise<V>, message: () => LoadMessage): V | Promise<V> {
   if (loads === undefined) return load()

@@ -13,6 +13,8 @@ export interface CallHost<V> {
   current(key: string): V | undefined
   /** The value past its TTL, for a call whose load failed or, `isSlow`, was not waited for. */
   stale(request: LoadRequest<V>, isSlow: boolean): V | undefined
+  /** Told of a call that comes to an error; not of one that its caller gave up. */
+  onFailedCall(): void
 }
 
 /**
@@ -155,6 +157,9 @@ export class Call<V> implements Waiter<LoadResult<V>> {
       // The cache was closed meanwhile; the error that brought us here is the one to tell.
     }
     if (stale !== undefined) this.#deliver('stale', stale, error)
-    else if (this.#finish()) this.#reject(error)
+    else if (this.#finish()) {
+      this.#host.onFailedCall()
+      this.#reject(error)
+    }
   }
 }

@@ -2,6 +2,7 @@ import type { Clock } from '../common/clock.js'
 import type { Engine } from '../engine/engine.js'
 import type { Stored } from '../engine/stored.js'
 import type { LoadEvents } from './load-events.js'
+import type { LoadRecorder } from './recorder.js'
 import type { Share } from './result.js'
 
 /** What loading asks of the cache that it loads for. */
@@ -24,6 +25,8 @@ export interface LoadHost<V> {
   ): number
   /** Told what a load has made, for all to share, of what it stored. */
   loaded(key: string, stored: Stored, value: V): void
+  /** What is counted for all threads. */
+  readonly recorder: LoadRecorder
   /** Wakes whoever waits for a load in another thread. */
   readonly events: LoadEvents
 }

@@ -38,7 +38,10 @@ export async function runLoad<V>(owner: object, host: LoadHost<V>, load: Load<V>
     tags: request.tags,
     store: true,
   }
-  const value = await within(owner, key, () => call(host, load, context))
+  const begun = performance.now()
+  const value = await within(owner, key, () => call(host, load, context)).finally(() =>
+    host.recorder.time(begun),
+  )
   // Whoever waited has been told of the end already, and a newer load may be under way.
   if (flight.isOver) return
   const stored = host.encode(value)

@@ -26,6 +26,11 @@ export class Loader<V> implements CallHost<V> {
     this.#host = host
   }
 
+  #count(counter: keyof LoadCounts): void {
+    this.counts[counter]++
+    this.#host.recorder.count(counter)
+  }
+
   /** The value under a key that was not found: stale, if that is allowed, or loaded. */
   load(request: LoadRequest<V>): Promise<V> {
     return new Promise((resolve, reject) => {
@@ -36,8 +41,8 @@ export class Loader<V> implements CallHost<V> {
           this.#refresh(request)
         const stale = staleWithin(this.#host, request.key, request.staleWhileRevalidate)
         if (stale !== undefined && request.accepts?.(stale) !== false) {
-          this.counts.stale++
-          request.onStale?.()
+          this.#count('stale')
+          request.onStale?.(stale)
           tell(request.status, 'stale')
           resolve(stale)
           return
@@ -84,8 +89,8 @@ export class Loader<V> implements CallHost<V> {
     const allowed = isSlow ? Math.max(staleIfError, staleWhileRevalidate) : staleIfError
     const stale = staleWithin(this.#host, request.key, allowed)
     if (stale === undefined || request.accepts?.(stale) === false) return undefined
-    this.counts.stale++
-    request.onStale?.()
+    this.#count('stale')
+    request.onStale?.(stale)
     return stale
   }
 
@@ -95,7 +100,7 @@ export class Loader<V> implements CallHost<V> {
     if (this.#backoff.find(request.key, request.retryAfter, this.#host.clock.now()) !== undefined) return
     const claim = this.#claim(request)
     if (claim === undefined) return
-    this.counts.refreshes++
+    this.#count('refreshes')
     request.onRefresh?.()
     this.#lead(request, claim, true)
   }
@@ -104,12 +109,12 @@ export class Loader<V> implements CallHost<V> {
     if (isFresh) return { flight: this.#leadAlone(request), isShared: false }
     const joined = this.#join(request)
     if (joined !== undefined) {
-      this.counts.loadsShared++
+      this.#count('loadsShared')
       return { flight: joined, isShared: true }
     }
     const failure = this.#backoff.find(request.key, request.retryAfter, this.#host.clock.now())
     if (failure !== undefined) {
-      this.counts.backedOff++
+      this.#count('backedOff')
       throw failure.error
     }
     const claim = this.#claim(request)
@@ -161,7 +166,10 @@ export class Loader<V> implements CallHost<V> {
         await events.wait(request.key, look, flight.signal)
         if (flight.isOver) return
         const stored = engine.peek(request.key)
-        if (stored !== undefined) return flight.resolve(resultOf(stored, false, this.#host.share))
+        if (stored !== undefined) {
+          this.#host.recorder.count('loadsShared')
+          return flight.resolve(resultOf(stored, false, this.#host.share))
+        }
         const claim = this.#claim(request)
         if (claim === undefined) continue
         lease = claim[0]
@@ -189,7 +197,7 @@ export class Loader<V> implements CallHost<V> {
 
   #onFailure({ key, retryAfter, onError }: LoadRequest<V>, failure: Failure, isAborted: boolean): void {
     const { error, wasAwaited } = failure
-    this.counts.loadErrors++
+    this.#count('loadErrors')
     const { code } = Object(error) as { code?: unknown }
     // A load that its callers gave up, or that ended with the cache, says nothing about the source.
     if (code === 'ERR_CACHE_CLOSED' || (isAborted && code !== 'ERR_CACHE_LOAD_TIMEOUT')) return
@@ -230,11 +238,16 @@ export class Loader<V> implements CallHost<V> {
   }
 
   #load(load: Load<V>): Promise<void> {
-    this.counts.loads++
+    this.#count('loads')
     return runLoad(this, this.#host, load)
+  }
+
+  onFailedCall(): void {
+    this.#host.recorder.count('failedCalls')
   }
 
   resetCounts(): void {
     this.counts = noLoads()
+    this.#host.recorder.reset()
   }
 }

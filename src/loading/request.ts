@@ -28,7 +28,7 @@ export interface LoadRequest<V> {
   /** Told that this call begins a load while a value is served. */
   readonly onRefresh?: (() => void) | undefined
   /** Told that this call is served a value past its TTL. */
-  readonly onStale?: (() => void) | undefined
+  readonly onStale?: ((value: V) => void) | undefined
   /** Told that a load that this call began has failed. */
   readonly onError?: (() => void) | undefined
 }
@@ -39,7 +39,10 @@ export function subjectOf({ subject, key }: Pick<LoadRequest<never>, 'subject' |
 }
 
 /** The part of a request that the options of a call, or else of its cache, determine. */
-export type LoadSettings = Omit<LoadRequest<never>, 'key' | 'load' | 'check' | 'accepts' | 'refusal'>
+export type LoadSettings = Omit<
+  LoadRequest<never>,
+  'key' | 'load' | 'check' | 'accepts' | 'refusal' | 'onStale'
+>
 
 const DEFAULT_HARD_TIMEOUT = 30_000
 

@@ -30,7 +30,7 @@ export class Decider<D extends Decision> {
     const start = metrics.startRead()
     const found = this.#core.get(keyOf(this.#revision, readQuery(query)))
     const decision = found !== undefined && isRecent(found, least) ? found : undefined
-    metrics.countRead(decision !== undefined, start)
+    metrics.countRead(decision, start)
     return decision
   }
 
@@ -52,7 +52,7 @@ export class Decider<D extends Decision> {
         isHit = cached !== undefined && isRecent(cached, minRevision)
       }
     }
-    metrics.countRead(isHit, start)
+    metrics.countRead(isHit ? cached : undefined, start)
     if (isHit) {
       tell(status, 'hit')
       return cached as D
@@ -82,7 +82,7 @@ export class Decider<D extends Decision> {
     const missing = places.filter((at) => {
       const decision = found[at] as D | undefined
       const isHit = decision !== undefined && isRecent(decision, minRevision)
-      metrics.countRead(isHit, undefined)
+      metrics.countRead(isHit ? decision : undefined, undefined)
       if (isHit) decisions[at] = decision
       return !isHit
     })

@@ -51,7 +51,10 @@ export function requestOf<D extends Decision>(
         metrics.record('evaluation', start)
       }
     },
-    check: (decision, context) => settle(ttl, asked, decision, context, given.at(-1)),
+    check: (decision, context) => {
+      settle(ttl, asked, decision, context, given.at(-1))
+      metrics.countEvaluated(decision)
+    },
     accepts: minRevision === undefined ? undefined : (decision) => isRecent(decision, minRevision),
     refusal: ({ revision }: Decision) => {
       const message = `revision ${minRevision} is needed, and the decision has ${revision ?? 'none'}`
@@ -62,7 +65,7 @@ export function requestOf<D extends Decision>(
       else if (outcome === Outcome.Fenced) metrics.count('fenced')
     },
     onRefresh: () => metrics.count('refreshes'),
-    onStale: () => metrics.count('stale'),
+    onStale: (decision) => metrics.countStale(decision),
     onError: () => metrics.count('errors'),
   }
 }

@@ -1,6 +1,7 @@
-import { startTimer } from '../common/timers.js'
+import { HISTOGRAM_SIZE, type Latency, latencyOf, record } from '../common/latency.js'
 import type { SharedCounters } from '../engine/capabilities.js'
-import { BUCKETS, bucketOf, type Latency, latencyOf } from './latency.js'
+import { CounterBatch } from '../engine/counter-batch.js'
+import type { Decision } from './decision.js'
 
 /**
  * What happened in a {@link PolicyCache} since it was opened or its metrics were reset, in all threads that have it
@@ -40,9 +41,13 @@ export interface PolicyMetrics {
 }
 
 const COUNTERS = [
-  'hits',
+  'hitsAllowed',
+  'hitsDenied',
   'misses',
-  'stale',
+  'staleAllowed',
+  'staleDenied',
+  'evaluatedAllowed',
+  'evaluatedDenied',
   'refreshes',
   'sets',
   'evaluations',
@@ -57,30 +62,42 @@ const PLACES = Object.fromEntries(COUNTERS.map((counter, at) => [counter, at])) 
   number
 >
 
+/** Those of reads, of which each counts one. */
+const { hitsAllowed: HITS_ALLOWED, hitsDenied: HITS_DENIED, misses: MISSES } = PLACES
+
 /** Of so many reads one is timed: to look at the clock twice takes longer than many a read. */
 const SAMPLED = 64
 
 const TIMERS = ['get', 'set', 'evaluation'] as const
 
 /** How many numbers the metrics of a policy cache take. */
-export const METRICS_SIZE = COUNTERS.length + TIMERS.length * BUCKETS
+export const METRICS_SIZE = COUNTERS.length + TIMERS.length * HISTOGRAM_SIZE
 
-/** Ms after which what a thread counted is there for all. */
-const FLUSH_AFTER = 100
+/** What all threads counted of decisions, and how long they took. */
+export type DecisionTotals = Record<(typeof COUNTERS)[number], number> &
+  Record<(typeof TIMERS)[number], Float64Array>
 
-/** Counts for one thread, and adds them to what all threads counted, a few times a second. */
+/** Counts decisions, for all threads. */
 export class MetricsRecorder {
-  readonly #shared: SharedCounters
-  readonly #own = new Float64Array(METRICS_SIZE)
-  #timer: NodeJS.Timeout | undefined
+  readonly #batch: CounterBatch
   #reads = 0
 
   constructor(shared: SharedCounters) {
-    this.#shared = shared
+    this.#batch = new CounterBatch(shared, METRICS_SIZE)
   }
 
   count(counter: (typeof COUNTERS)[number]): void {
-    this.#add(PLACES[counter])
+    this.#batch.count(PLACES[counter])
+  }
+
+  /** Counts a decision that was served past its TTL. */
+  countStale({ allowed }: Decision): void {
+    this.#batch.count(allowed ? PLACES.staleAllowed : PLACES.staleDenied)
+  }
+
+  /** Counts what an evaluation came to. */
+  countEvaluated({ allowed }: Decision): void {
+    this.#batch.count(allowed ? PLACES.evaluatedAllowed : PLACES.evaluatedDenied)
   }
 
   /** When a read begins, if it is one of those that are timed; else `undefined`. */
@@ -88,65 +105,58 @@ export class MetricsRecorder {
     return this.#reads++ % SAMPLED === 0 ? performance.now() : undefined
   }
 
-  /** Counts a read, and what it took if its start is known. */
-  countRead(isHit: boolean, startMs: number | undefined): void {
-    this.#add(isHit ? PLACES.hits : PLACES.misses)
+  /** Counts a read by what it found, and what it took if its start is known. */
+  countRead(found: Decision | undefined, startMs: number | undefined): void {
+    if (found === undefined) this.#batch.count(MISSES)
+    else this.#batch.count(found.allowed ? HITS_ALLOWED : HITS_DENIED)
     if (startMs !== undefined) this.record('get', startMs)
   }
 
   record(timer: (typeof TIMERS)[number], startMs: number): void {
-    const bucket = bucketOf(performance.now() - startMs)
-    this.#add(COUNTERS.length + TIMERS.indexOf(timer) * BUCKETS + bucket)
+    const place = COUNTERS.length + TIMERS.indexOf(timer) * HISTOGRAM_SIZE
+    record(this.#batch, place, performance.now() - startMs)
   }
 
-  #add(place: number): void {
-    ;(this.#own[place] as number)++
-    if (this.#timer === undefined) this.#timer = startTimer(FLUSH_AFTER, () => this.flushIfOpen())
-  }
-
-  /** Adds what was counted here to what all see. */
-  flush(): void {
-    if (this.#timer === undefined) return
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-    this.#shared.add(this.#own)
-    this.#own.fill(0)
+  /** What all threads counted. */
+  totals(): DecisionTotals {
+    const all = this.#batch.read()
+    const histogram = (at: number) => {
+      const start = COUNTERS.length + at * HISTOGRAM_SIZE
+      return all.subarray(start, start + HISTOGRAM_SIZE)
+    }
+    return Object.fromEntries([
+      ...COUNTERS.map((counter, at) => [counter, all[at]]),
+      ...TIMERS.map((timer, at) => [timer, histogram(at)]),
+    ])
   }
 
   read(): PolicyMetrics {
-    this.flush()
-    const all = this.#shared.read()
-    const counts = Object.fromEntries(COUNTERS.map((counter, at) => [counter, all[at] as number])) as Record<
-      (typeof COUNTERS)[number],
-      number
-    >
-    const latency = (timer: (typeof TIMERS)[number]) => {
-      const start = COUNTERS.length + TIMERS.indexOf(timer) * BUCKETS
-      return latencyOf(all.subarray(start, start + BUCKETS))
-    }
-    const { hits, misses, stale } = counts
+    const totals = this.totals()
+    const { misses, refreshes, sets, evaluations, errors, fenced, invalidations } = totals
+    const hits = totals.hitsAllowed + totals.hitsDenied
+    const stale = totals.staleAllowed + totals.staleDenied
     return {
-      ...counts,
+      hits,
+      misses,
       hitRate: hits + misses === 0 ? 0 : (hits + stale) / (hits + misses),
-      getLatency: latency('get'),
-      setLatency: latency('set'),
-      evaluationLatency: latency('evaluation'),
+      stale,
+      refreshes,
+      sets,
+      evaluations,
+      errors,
+      fenced,
+      invalidations,
+      getLatency: latencyOf(totals.get),
+      setLatency: latencyOf(totals.set),
+      evaluationLatency: latencyOf(totals.evaluation),
     }
   }
 
-  /** As {@link MetricsRecorder.flush}, also where the cache may be closed. */
   flushIfOpen(): void {
-    try {
-      this.flush()
-    } catch {
-      // It was closed before.
-    }
+    this.#batch.flushIfOpen()
   }
 
   reset(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-    this.#own.fill(0)
-    this.#shared.reset()
+    this.#batch.reset()
   }
 }

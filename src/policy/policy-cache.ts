@@ -1,4 +1,5 @@
 import { type CacheCore, openCore } from '../cache/core.js'
+import { inspect, labelOf } from '../cache/inspect.js'
 import { internals } from '../common/internals.js'
 import { callable } from '../common/options.js'
 import type { EngineKind } from '../common/settings.js'
@@ -70,6 +71,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
     this[internals] = core
     this.engine = core.engine.kind
     this.#metrics = new MetricsRecorder(core.engine.counters('policy', METRICS_SIZE))
+    inspect(core, 'policy', labelOf(name, namespace), () => this.#metrics.totals())
     // The options are merged once; a call adds what is its own.
     this.#decider = new Decider(core, policyRevision, evaluate, {
       settings: settingsOf({}, loading),
@@ -93,7 +95,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
     const core = this[internals]
     core.near?.beforeWrite()
     const decisions = core.engine.getMany(keys).map((stored) => core.decodeFound(stored))
-    for (const decision of decisions) this.#metrics.count(decision === undefined ? 'misses' : 'hits')
+    for (const decision of decisions) this.#metrics.countRead(decision, undefined)
     return decisions
   }
 

@@ -4,10 +4,13 @@
  */
 
 import assert from 'node:assert/strict'
+import * as diagnostics from 'node:diagnostics_channel'
 import { createRequire } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import * as imported from 'sark-cache'
+import { observeLoads, observeMetrics } from 'sark-cache/opentelemetry'
+import { exposeMetrics } from 'sark-cache/prometheus'
 
 const required = createRequire(import.meta.url)('sark-cache')
 const { Cache, CleanupTask, isRustCacheAvailable, PolicyCache, RustCache, rustCacheLoadError } = imported
@@ -243,10 +246,56 @@ async function workers() {
   shared.close()
 }
 
+/** Exporters take what they are given, and need no package of their own. */
+async function metrics() {
+  const registered = new Map()
+  const register = {
+    registerMetric: (metric) => registered.set(metric.name, metric),
+    getSingleMetric: (name) => registered.get(name),
+    removeSingleMetric: (name) => registered.delete(name),
+  }
+  const exposed = exposeMetrics({ register })
+  const observed = []
+  const instrument = (name) => ({ name })
+  const meter = {
+    createObservableCounter: instrument,
+    createObservableGauge: instrument,
+    addBatchObservableCallback: (callback) => observed.push(callback),
+    removeBatchObservableCallback: (callback) => assert.equal(callback, observed.pop()),
+  }
+  const spans = []
+  const tracer = {
+    startSpan: (name, { attributes }) => ({ end: () => spans.push([name, attributes['cache.name']]) }),
+  }
+  const observations = [
+    observeMetrics({ meterProvider: { getMeter: () => meter } }),
+    observeLoads({ tracerProvider: { getTracer: () => tracer } }),
+  ]
+  const one = new Cache({ name: 'smoke metrics' })
+  await one.getOrSet('k', () => 1)
+  const { values } = await registered.get('sark_cache_loads_total').get()
+  const ofOne = values.filter(({ labels }) => labels.cache === 'smoke metrics')
+  assert.deepEqual(
+    ofOne.map(({ value }) => value),
+    [1],
+  )
+  const told = []
+  observed[0]({ observe: ({ name }, value) => told.push([name, value]) })
+  assert.ok(told.some(([name, value]) => name === 'sark_cache.loads' && value === 1))
+  // Not all runtimes have tracing channels.
+  const expected =
+    typeof diagnostics.tracingChannel === 'function' ? [['sark-cache load', 'smoke metrics']] : []
+  assert.deepEqual(spans, expected)
+  for (const each of [exposed, ...observations]) each.close()
+  assert.deepEqual([registered.size, observed.length], [0, 0])
+  one.close()
+}
+
 modules()
 await cache()
 values()
 await policies()
+await metrics()
 await cleaning()
 rustCache()
 await workers()

@@ -8,6 +8,8 @@ import {
   RustCache,
   rustCacheLoadError,
 } from 'sark-cache'
+import { type Observation, observeLoads, observeMetrics } from 'sark-cache/opentelemetry'
+import { exposeMetrics, type MetricsRegistry } from 'sark-cache/prometheus'
 
 interface Answer {
   allowed: boolean
@@ -92,11 +94,19 @@ new Cache({ size: 5 })
 // @ts-expect-error: no such option
 new PolicyCache({ denyTTL: 5 })
 
+declare const register: MetricsRegistry
+using exposed = exposeMetrics({ register })
+exposeMetrics({ register: undefined }).close()
+const observations: Observation[] = [observeMetrics({ meterProvider: undefined }), observeLoads()]
+// @ts-expect-error: no such option
+exposeMetrics({ registry: register })
+
 export {
   again,
   changed,
   code,
   counted,
+  exposed,
   hit,
   inferred,
   loaded,
@@ -104,6 +114,7 @@ export {
   narrowed,
   narrower,
   native,
+  observations,
   optionalOnly,
   peeked,
   removed,

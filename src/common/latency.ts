@@ -12,8 +12,11 @@ const STEPS = 16
 /** Powers of two of ns, up to 18 minutes. */
 const POWERS = 40
 
-/** How many numbers a histogram takes. */
+/** How many buckets a histogram has. */
 export const BUCKETS = STEPS * POWERS
+
+/** How many numbers a histogram takes: one for each bucket, then the sum of all durations in ms. */
+export const HISTOGRAM_SIZE = BUCKETS + 1
 
 /** The bucket of a duration: log-linear, as in HdrHistogram (G. Tene). */
 export function bucketOf(ms: number): number {
@@ -27,6 +30,33 @@ export function bucketOf(ms: number): number {
 function upperEnd(bucket: number): number {
   const power = Math.floor(bucket / STEPS)
   return (2 ** power * (1 + ((bucket % STEPS) + 1) / STEPS)) / 1e6
+}
+
+/** What counts at places of an array. */
+interface Counts {
+  add(place: number, by: number): void
+}
+
+/**
+ * Counts a duration in the histogram that begins at a place of `counts`. The sum never falls, though clocks of tests may be
+ * set back.
+ */
+export function record(counts: Counts, place: number, ms: number): void {
+  counts.add(place + bucketOf(ms), 1)
+  counts.add(place + BUCKETS, Math.max(0, ms))
+}
+
+/**
+ * How many durations of `counts` were shorter than `2 ** power` ns, where a bucket ends, for each of the powers, which
+ * ascend; then how many there were in all.
+ */
+export function cumulate(counts: Float64Array, powers: readonly number[]): number[] {
+  let count = 0
+  let bucket = 0
+  return [...powers, POWERS].map((power) => {
+    for (; bucket < power * STEPS; bucket++) count += counts[bucket] as number
+    return count
+  })
 }
 
 /** The percentiles of `counts`, a number for each bucket. */
