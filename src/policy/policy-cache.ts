@@ -1,6 +1,6 @@
 import { type CacheCore, openCore } from '../cache/core.js'
 import { wrongType } from '../common/errors.js'
-import { internals } from '../common/internals.js'
+import { evaluation, internals } from '../common/internals.js'
 import { callable } from '../common/options.js'
 import type { EngineKind } from '../common/settings.js'
 import { checkText, checkTtl, itemsOf } from '../common/validate.js'
@@ -50,6 +50,8 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
   readonly engine: EngineKind
   /** @internal */
   readonly [internals]: CacheCore<D>
+  /** @internal */
+  readonly [evaluation]: Evaluate<D> | undefined
   readonly #revision: string
   readonly #evaluate: Evaluate<D> | undefined
   readonly #evaluations: EvaluationHost
@@ -63,6 +65,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
     this.#revision = policyRevision
     this.#ttl = new DecisionTtl(ttl, denyTtl)
     this.#evaluate = evaluate
+    this[evaluation] = evaluate
     const shared = name === undefined ? undefined : `${namespace.length}:${namespace}${name}`
     const core = openCore<D>(cache, 'policy', shared)
     this[internals] = core
