@@ -9,7 +9,7 @@ import { purgeFor } from '../engine/purge.js'
 import { tell } from '../loading/options.js'
 import { settingsOf } from '../loading/request.js'
 import { type Decision, type Evaluate, isRecent } from './decision.js'
-import { type EvaluationHost, requestOf } from './evaluation.js'
+import { type Evaluating, type EvaluationHost, requestOf } from './evaluation.js'
 import { healthOf, type PolicyHealth } from './health.js'
 import { type Invalidation, tagOf } from './invalidation.js'
 import { keyOf } from './key.js'
@@ -51,7 +51,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
   /** @internal */
   readonly [internals]: CacheCore<D>
   /** @internal */
-  readonly [evaluation]: Evaluate<D> | undefined
+  readonly [evaluation]: Evaluating<D>
   readonly #revision: string
   readonly #evaluate: Evaluate<D> | undefined
   readonly #evaluations: EvaluationHost
@@ -65,7 +65,6 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
     this.#revision = policyRevision
     this.#ttl = new DecisionTtl(ttl, denyTtl)
     this.#evaluate = evaluate
-    this[evaluation] = evaluate
     const shared = name === undefined ? undefined : `${namespace.length}:${namespace}${name}`
     const core = openCore<D>(cache, 'policy', shared)
     this[internals] = core
@@ -73,6 +72,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
     this.#metrics = new MetricsRecorder(core.engine.counters('policy', METRICS_SIZE))
     // The options are merged once; a call adds what is its own.
     this.#evaluations = { settings: settingsOf({}, loading), ttl: this.#ttl, metrics: this.#metrics }
+    this[evaluation] = { revision: policyRevision, evaluate, host: this.#evaluations }
   }
 
   #key(query: PolicyQuery): string {

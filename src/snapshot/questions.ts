@@ -64,7 +64,7 @@ function asRecord(question: string): RecordSlice {
 export async function askQuestions<D extends Decision>(
   decisions: PolicyCache<D>,
   file: string,
-  { concurrency = CONCURRENCY, evaluate = decisions[evaluation], signal }: AskOptions<D>,
+  { concurrency = CONCURRENCY, evaluate = decisions[evaluation].evaluate, signal }: AskOptions<D>,
 ): Promise<LoadResult> {
   if (evaluate === undefined) {
     throw wrongType('evaluate must be a function, in the options of the cache or here')
