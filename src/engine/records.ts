@@ -86,8 +86,11 @@ export function readRecord(bytes: Buffer, at: number): { record: EntryRecord; en
   if ((isWideKey && keyLength % 2 !== 0) || (isWideValue && valueLength % 2 !== 0)) return undefined
   const left = isForEver ? Infinity : bytes.readDoubleLE(facts)
   if (!(left >= 0)) return undefined
+  const text = textOf(bytes, key, value, isWideKey)
+  // Under a narrow key in the wide form nobody would look.
+  if (isWideKey && !WIDE.test(text)) return undefined
   const record = {
-    key: textOf(bytes, key, value, isWideKey),
+    key: text,
     value: isBytes ? new Uint8Array(bytes.subarray(value, end)) : textOf(bytes, value, end, isWideValue),
     left,
     tags: isTagged ? bytes.readUInt16LE(key - 2) : 0,

@@ -68,7 +68,9 @@ impl<'a> Record<'a> {
             _ => return None,
         };
         let is_half = (domain == UTF16 && key_len % 2 != 0) || (encoding == UTF16 && value_len % 2 != 0);
-        if is_half || left_ms.is_nan() || left_ms < 0.0 {
+        // Under a narrow key in the wide form nobody would look.
+        let is_narrow = domain == UTF16 && key.chunks_exact(2).all(|unit| unit[1] == 0);
+        if is_half || is_narrow || left_ms.is_nan() || left_ms < 0.0 {
             return None;
         }
         let key = Key { bytes: key, domain, space: Space::ROOT };
