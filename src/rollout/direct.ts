@@ -28,7 +28,8 @@ export async function loadDirectly<V>(
     value = await limited(request, aborter, () => request.load(context))
     request.check?.(value, context)
   } catch (error) {
-    request.onError?.()
+    // What its caller gave up has not failed.
+    if (!request.signal?.aborted) request.onError?.()
     throw error
   }
   if (request.accepts?.(value) === false) throw request.refusal?.(value)

@@ -39,9 +39,9 @@ export async function loadEntries<V>(
   const pace = new Pace()
   const reader = new SnapshotReader(file, { kind: Kind.Entries, serializer: core.engine.format })
   for await (const block of reader.blocks()) {
-    const rest: Block = { ...block }
-    for (let at = 0; at < rest.bytes.length; ) {
-      const read = storeSlice(core, { ...rest, bytes: rest.bytes.subarray(at) }, fence, tags, result)
+    for (let at = 0; at < block.bytes.length; ) {
+      const rest = { ...block, bytes: block.bytes.subarray(at) }
+      const read = storeSlice(core, rest, fence, tags, result)
       if (read < 0) {
         reader.onBroken()
         break
@@ -70,7 +70,8 @@ function storeSlice<V>(
   const room = engine.bytes() < settings.maxSize ? Math.max(0, settings.max - engine.size()) : 0
   core.onWrite()
   const restored = engine.fromRecords(bytes, age, fence, Math.min(room, SLICE), SLICE)
-  if (tags !== undefined && restored.tagged > 0) storeTagged(core, bytes, age, fence, tags, room, result)
+  if (tags !== undefined && restored.tagged > 0)
+    storeTagged(core, bytes, age, fence, tags, room - restored.stored, result)
   else result.tagged += restored.tagged
   count(restored, result)
   return restored.read
@@ -114,7 +115,7 @@ function storeTagged<V>(
       const outcome = storeOne(core, record, age, fence, tagsOf)
       if (outcome === undefined) result.tagged++
       else result[COUNTED[outcome] ?? 'noRoom']++
-      left--
+      if (outcome === Outcome.Stored) left--
     }
   }
 }

@@ -66,7 +66,9 @@ export class NewFile {
 async function syncFolder(folder: string): Promise<void> {
   // Windows has no such call.
   if (process.platform === 'win32') return
-  const handle = await open(folder, constants.O_RDONLY)
+  const handle = await open(folder, constants.O_RDONLY).catch(() => undefined)
+  // One that may not be read cannot be told to.
+  if (handle === undefined) return
   try {
     await handle.sync()
   } finally {
@@ -77,7 +79,8 @@ async function syncFolder(folder: string): Promise<void> {
 /** Removes what processes left behind that were killed while they wrote `file`. */
 async function removeLeftOvers(file: string): Promise<void> {
   const [folder, prefix] = [path.dirname(file), `${path.basename(file)}.`]
-  for (const name of await readdir(folder)) {
+  // A folder that may be written to need not be one that may be read.
+  for (const name of await readdir(folder).catch(() => [])) {
     if (!name.startsWith(prefix) || !/^[0-9a-f]{16}\.tmp$/.test(name.slice(prefix.length))) continue
     const left = path.join(folder, name)
     const age = await stat(left).then(

@@ -34,7 +34,7 @@ export interface LoadOptions {
 
 /** How the questions of a snapshot are asked again. */
 export interface AskOptions<D extends Decision> {
-  /** Evaluations that are under way at a time. Default: 8. */
+  /** Evaluations that are under way at a time, up to 1024. Default: 8. */
   concurrency?: number | undefined
   /** Instead of the one in the options of the cache. */
   evaluate?: Evaluate<D> | undefined

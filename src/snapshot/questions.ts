@@ -18,6 +18,9 @@ import type { SnapshotWriter } from './writer.js'
 /** Evaluations that are under way at a time. */
 const CONCURRENCY = 8
 
+/** The most of them. */
+const MOST = 1_024
+
 /** Questions between two looks at the time. */
 const STEPS = 32
 
@@ -70,6 +73,8 @@ export async function askQuestions<D extends Decision>(
     throw wrongType('evaluate must be a function, in the options of the cache or here')
   }
   const { engine } = decisions[internals]
+  // A closed cache has no use for answers.
+  engine.size()
   const result = noResult()
   const reader = new SnapshotReader(file, { kind: Kind.Questions, serializer: undefined })
   const questions = queriesOf(reader, result, signal)
@@ -89,7 +94,7 @@ export async function askQuestions<D extends Decision>(
   }
   // One that throws ends the questions for the others; all have ended before the file is let go of.
   const ends = await Promise.allSettled(
-    Array.from({ length: concurrency }, () => work().finally(() => questions.return())),
+    Array.from({ length: Math.min(concurrency, MOST) }, () => work().finally(() => questions.return())),
   )
   for (const end of ends) if (end.status === 'rejected') throw end.reason
   result.state = reader.state

@@ -39,22 +39,24 @@ export class SnapshotWriter {
 
   /** Takes records of this moment; a promise where a block has to be written before. */
   add({ count, bytes }: RecordSlice): Promise<void> | undefined {
+    // Now: it may be a while until there is room.
+    const written = this.#timeOfDay()
     if (this.#at + bytes.length <= this.#block.length) {
-      this.#append(count, bytes)
+      this.#append(count, bytes, written)
       return undefined
     }
-    return this.#addBehind(count, bytes)
+    return this.#addBehind(count, bytes, written)
   }
 
-  async #addBehind(count: number, bytes: Uint8Array): Promise<void> {
+  async #addBehind(count: number, bytes: Uint8Array, written: number): Promise<void> {
     await this.#flush()
     if (BLOCK + bytes.length > this.#block.length) this.#block = Buffer.allocUnsafe(BLOCK + bytes.length)
-    this.#append(count, bytes)
+    this.#append(count, bytes, written)
   }
 
-  #append(count: number, bytes: Uint8Array): void {
+  #append(count: number, bytes: Uint8Array, written: number): void {
     // The time of the first: what is a little late lives a little shorter.
-    if (this.#count === 0) this.#written = this.#timeOfDay()
+    if (this.#count === 0) this.#written = written
     this.#block.set(bytes, this.#at)
     this.#at += bytes.length
     this.#count += count
