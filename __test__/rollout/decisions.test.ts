@@ -198,6 +198,21 @@ describe.each(engines)('a rollout of decisions on the %s engine', (engine) => {
     }
   })
 
+  it('has a code for what a hostile query throws, in every mode', async () => {
+    const { rolled } = open({ percentage: 50 })
+    const trap = new Proxy({} as PolicyQuery, {
+      get() {
+        throw new Error('trap')
+      },
+    })
+    for (const mode of ['off', 'shadow', 'on'] as const) {
+      rolled.set({ mode })
+      for (const query of [trap, null, 5, { user: { toString: 5 } }]) {
+        await expect(rolled.decide(query as never)).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' })
+      }
+    }
+  })
+
   it('tells no more than ten differences a second, and how many it left out', async () => {
     const { truth, rolled } = open({ mode: 'shadow', digestKey: 'secret' })
     await rolled.decide(ask('a'))

@@ -1,4 +1,4 @@
-import { wrongType } from '../common/errors.js'
+import { reading, wrongType } from '../common/errors.js'
 import { evaluation, internals } from '../common/internals.js'
 import type { Decision } from '../policy/decision.js'
 import { requestOf } from '../policy/evaluation.js'
@@ -29,7 +29,7 @@ export class DecisionRollout<D extends Decision = Decision> extends Rollout {
    */
   decide(query: PolicyQuery, options?: DecideOptions<D>): Promise<D> {
     try {
-      const mode = this.control.modeFor(() => String(query?.user))
+      const mode = this.control.modeFor(() => reading('the query', () => String(query?.user)))
       return mode === 'on' ? this.#decisions.decide(query, options) : this.#evaluate(mode, query, options)
     } catch (error) {
       return Promise.reject(error)

@@ -46,7 +46,7 @@ export class CacheRollout<V = unknown> extends Rollout {
     options?: GetOrSetOptions,
   ): Promise<T> {
     try {
-      const mode = this.control.modeFor(() => String(key))
+      const mode = this.control.modeFor(() => (typeof key === 'string' ? key : ''))
       return mode === 'on' ? this.#cache.getOrSet(key, load, options) : this.#load(mode, key, load, options)
     } catch (error) {
       return Promise.reject(error)

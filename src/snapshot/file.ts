@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, lstat, open, readdir, rename, stat, unlink } from 'node:fs/promises'
-import path from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { outOfRange, wrongType } from '../common/errors.js'
 import { checkText } from '../common/validate.js'
 
@@ -54,7 +54,7 @@ export class NewFile {
     await this.handle.sync()
     await this.handle.close()
     await rename(this.#temporary, this.#file)
-    await syncFolder(path.dirname(this.#file))
+    await syncFolder(dirname(this.#file))
   }
 
   async discard(): Promise<void> {
@@ -78,11 +78,11 @@ async function syncFolder(folder: string): Promise<void> {
 
 /** Removes what processes left behind that were killed while they wrote `file`. */
 async function removeLeftOvers(file: string): Promise<void> {
-  const [folder, prefix] = [path.dirname(file), `${path.basename(file)}.`]
+  const [folder, prefix] = [dirname(file), `${basename(file)}.`]
   // A folder that may be written to need not be one that may be read.
   for (const name of await readdir(folder).catch(() => [])) {
     if (!name.startsWith(prefix) || !/^[0-9a-f]{16}\.tmp$/.test(name.slice(prefix.length))) continue
-    const left = path.join(folder, name)
+    const left = join(folder, name)
     const age = await stat(left).then(
       ({ mtimeMs }) => Date.now() - mtimeMs,
       () => 0,

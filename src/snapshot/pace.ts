@@ -1,7 +1,7 @@
 /** Ms of work after which others have their turn. */
-const SLICE = 2
+const SLICE = 1
 
-/** Keeps long work from holding the event loop: it is done in slices of a few ms. */
+/** Keeps long work from holding the event loop: it is done in slices of about a ms. */
 export class Pace {
   #start = performance.now()
 
