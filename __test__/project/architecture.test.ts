@@ -15,6 +15,8 @@ const FLOORS: Record<string, number> = {
   cleanup: 5,
   policy: 5,
   metrics: 6,
+  rollout: 6,
+  snapshot: 6,
 }
 
 /** The most lines of a file. */

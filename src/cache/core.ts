@@ -22,7 +22,7 @@ import { unregister } from './registry.js'
 const EVICTIONS_EVERY = 100
 
 /** What an engine's cache is for; those of one name and different kinds have nothing in common. */
-export type CacheKind = 'cache' | 'policy'
+export type CacheKind = 'cache' | 'policy' | 'rollout'
 
 /** The name by which engines know a cache. No two kinds have a name in common. */
 export function engineName(kind: CacheKind, name: string): string {

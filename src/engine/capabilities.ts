@@ -36,7 +36,14 @@ export interface StaleReads {
 /** Changes that depend on what is there, each at one instant for all threads. */
 export interface AtomicWrites {
   /** As `set`, where there is no readable value under `key`; else nothing is changed, and it is `Present`. */
-  setIfAbsent(key: string, value: Stored, ttl?: number, tags?: readonly string[], grace?: number): number
+  setIfAbsent(
+    key: string,
+    value: Stored,
+    ttl?: number,
+    tags?: readonly string[],
+    grace?: number,
+    fence?: number,
+  ): number
   /**
    * Gives an entry a TTL that begins now and nothing else: `ttl` ms, or that which it was stored with; 0 removes it.
    * It counts as a use. Says whether there was a readable entry.
@@ -56,6 +63,50 @@ export interface AtomicWrites {
    * is changed then.
    */
   increment(key: string, by: number, ttl?: number): number
+}
+
+/** A key as a walk meets it. */
+export interface WalkedKey {
+  readonly key: string
+  /** How much its entry was used, in the engine's own measure: of two entries the one with more is the hotter. */
+  readonly uses: number
+}
+
+/** Entries as `records.ts` writes them. */
+export interface RecordSlice {
+  readonly count: number
+  readonly bytes: Uint8Array
+}
+
+/** What became of records. */
+export interface Restored {
+  /** The bytes that were read; -1 if there is no record where the next one should be. */
+  readonly read: number
+  readonly stored: number
+  /** Those for which there is a readable value. */
+  readonly present: number
+  readonly expired: number
+  /** Those whose key changed after the fence. */
+  readonly fenced: number
+  readonly tooLarge: number
+  /** Those that have tags, which no engine can tell. */
+  readonly tagged: number
+  readonly noRoom: number
+}
+
+/** Looks at everything that is held, in slices that take far less than a ms, and all of it back. */
+export interface Walks {
+  /** The keys, in no particular order. */
+  keys(): Generator<string, void, undefined>
+  /** The keys of the readable entries, in no particular order. */
+  walk(): Generator<WalkedKey[], void, undefined>
+  /** The readable entries, up to `max` of them. */
+  toRecords(max: number): Generator<RecordSlice, void, undefined>
+  /**
+   * Stores up to `limit` of the records, no more than `room` of them, each where there is no readable value and nothing
+   * changed since `fence`. They had as long to live as they say `age` ms ago.
+   */
+  fromRecords(records: Uint8Array, age: number, fence: number, room: number, limit: number): Restored
 }
 
 /**

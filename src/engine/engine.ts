@@ -1,5 +1,13 @@
 import type { EngineKind, EngineSettings, EvictionPolicy } from '../common/settings.js'
-import type { AtomicWrites, Fences, Leases, NearSource, SharedCounters, StaleReads } from './capabilities.js'
+import type {
+  AtomicWrites,
+  Fences,
+  Leases,
+  NearSource,
+  SharedCounters,
+  StaleReads,
+  Walks,
+} from './capabilities.js'
 import type { Stored } from './stored.js'
 
 /** How an engine is opened; what is `undefined` is left to it, or to what is in force under the name. */
@@ -105,7 +113,7 @@ export interface PurgeSlice {
  *
  * Arguments are checked by the layer above. All calls but `close` throw `ERR_CACHE_CLOSED` once it is closed.
  */
-export interface Engine extends Fences, Leases, AtomicWrites, StaleReads {
+export interface Engine extends Fences, Leases, AtomicWrites, StaleReads, Walks {
   readonly kind: EngineKind
   /** What decoded copies of its values are made from. */
   readonly nearSource: NearSource
@@ -140,7 +148,6 @@ export interface Engine extends Fences, Leases, AtomicWrites, StaleReads {
     values: readonly Stored[],
     ttls: number | undefined | readonly (number | undefined)[],
   ): number[]
-  keys(): Generator<string, void, undefined>
   /** Removes expired entries, looking at no more than `budget`; with 0, it only says whether there are any. */
   purge(budget: number): PurgeSlice
   clear(): void

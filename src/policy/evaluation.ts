@@ -17,6 +17,14 @@ export interface EvaluationHost {
   readonly metrics: MetricsRecorder
 }
 
+/** How a cache evaluates, for what is built on it. */
+export interface Evaluating<D extends Decision> {
+  readonly revision: string
+  /** The evaluation of the options. */
+  readonly evaluate: Evaluate<D> | undefined
+  readonly host: EvaluationHost
+}
+
 /** The load that evaluates a query. */
 export function requestOf<D extends Decision>(
   { settings, ttl, metrics }: EvaluationHost,

@@ -1,6 +1,6 @@
 import { type CacheCore, openCore } from '../cache/core.js'
 import { inspect, labelOf } from '../cache/inspect.js'
-import { internals } from '../common/internals.js'
+import { evaluation, internals } from '../common/internals.js'
 import { callable } from '../common/options.js'
 import type { EngineKind } from '../common/settings.js'
 import { checkText, checkTtl, itemsOf } from '../common/validate.js'
@@ -9,6 +9,7 @@ import { purgeFor } from '../engine/purge.js'
 import { settingsOf } from '../loading/request.js'
 import { Decider } from './decider.js'
 import type { Decision, Evaluate } from './decision.js'
+import type { Evaluating } from './evaluation.js'
 import { healthOf, type PolicyHealth } from './health.js'
 import { type Invalidation, tagOf } from './invalidation.js'
 import { keyOf } from './key.js'
@@ -53,6 +54,8 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
   readonly engine: EngineKind
   /** @internal */
   readonly [internals]: CacheCore<D>
+  /** @internal */
+  readonly [evaluation]: Evaluating<D>
   readonly #revision: string
   readonly #evaluate: Evaluate<D> | undefined
   readonly #decider: Decider<D>
@@ -73,11 +76,9 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
     this.#metrics = new MetricsRecorder(core.engine.counters('policy', METRICS_SIZE))
     inspect(core, 'policy', labelOf(name, namespace), () => this.#metrics.totals())
     // The options are merged once; a call adds what is its own.
-    this.#decider = new Decider(core, policyRevision, evaluate, {
-      settings: settingsOf({}, loading),
-      ttl: this.#ttl,
-      metrics: this.#metrics,
-    })
+    const host = { settings: settingsOf({}, loading), ttl: this.#ttl, metrics: this.#metrics }
+    this.#decider = new Decider(core, policyRevision, evaluate, host)
+    this[evaluation] = { revision: policyRevision, evaluate, host }
   }
 
   #key(query: PolicyQuery): string {

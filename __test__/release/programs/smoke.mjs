@@ -5,12 +5,17 @@
 
 import assert from 'node:assert/strict'
 import * as diagnostics from 'node:diagnostics_channel'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import * as imported from 'sark-cache'
 import { observeLoads, observeMetrics } from 'sark-cache/opentelemetry'
 import { exposeMetrics } from 'sark-cache/prometheus'
+import { rollout } from 'sark-cache/rollout'
+import { dump, load } from 'sark-cache/snapshot'
 
 const required = createRequire(import.meta.url)('sark-cache')
 const { Cache, CleanupTask, isRustCacheAvailable, PolicyCache, RustCache, rustCacheLoadError } = imported
@@ -217,6 +222,30 @@ function rustCache() {
   dispose(one)
 }
 
+/** Each subpath is used once, over the same caches. */
+async function subpaths() {
+  assert.equal(createRequire(import.meta.url)('sark-cache/rollout').rollout, rollout)
+  const decisions = new PolicyCache({ evaluate: () => ({ allowed: true }) })
+  const rolled = rollout(decisions, { name: 'smoke', mode: 'shadow' })
+  const question = { user: 'a', action: 'b', resource: 'c' }
+  for (let n = 0; n < 2; n++) assert.deepEqual(await rolled.decide(question), { allowed: true })
+  assert.deepEqual([rolled.stats().miss, rolled.stats().match], [1, 1])
+  rolled.close()
+  const folder = mkdtempSync(path.join(tmpdir(), 'sark-smoke-'))
+  const file = path.join(folder, 'decisions')
+  assert.equal((await dump(decisions, file)).written, 1)
+  await decisions.clear()
+  const { state, loaded } = await load(decisions, file)
+  assert.deepEqual([state, loaded, await decisions.size()], ['complete', 1, 1])
+  const [from, to] = [new Cache(), new Cache()]
+  from.set('k', { n: 1 }, 60_000)
+  await dump(from, file)
+  assert.equal((await load(to, file)).loaded, 1)
+  assert.deepEqual(to.get('k'), { n: 1 })
+  for (const each of [decisions, from, to]) each.close()
+  rmSync(folder, { recursive: true })
+}
+
 /** Four threads count up in turns under one key; what they share is seen by all. */
 async function workers() {
   const shared = new Cache({ name: 'smoke workers', max: 1_000 })
@@ -299,6 +328,7 @@ await metrics()
 await cleaning()
 rustCache()
 await workers()
+await subpaths()
 
 const types = [Cache, PolicyCache, CleanupTask, ...(isRustCacheAvailable() ? [RustCache] : [])]
 assert.deepEqual(types.flatMap(unused), [], 'the smoke test does not use all of the API')

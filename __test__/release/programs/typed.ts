@@ -10,6 +10,8 @@ import {
 } from 'sark-cache'
 import { type Observation, observeLoads, observeMetrics } from 'sark-cache/opentelemetry'
 import { exposeMetrics, type MetricsRegistry } from 'sark-cache/prometheus'
+import { type RolloutOptions, rollout } from 'sark-cache/rollout'
+import { dump, type LoadResult, load } from 'sark-cache/snapshot'
 
 interface Answer {
   allowed: boolean
@@ -87,6 +89,20 @@ decisions.invalidate({ user: 'a', tenant: undefined })
 const task = new CleanupTask(cache, { interval: 5, sliceMs: undefined })
 const native = (): string | undefined => new RustCache().get('k')
 const code: 'ERR_CACHE_ENGINE_UNAVAILABLE' | string | undefined = rustCacheLoadError()?.code
+const settings: RolloutOptions = { name: 'typed', mode: 'shadow', percentage: undefined, file: undefined }
+const rolled = rollout(decisions, settings)
+const shadowed: Promise<string> = rolled.decide(asked, { signal: undefined }).then((decision) => decision.why)
+const value: Promise<Answer> = rollout(cache, settings).getOrSet('k', () => ({ allowed: true }))
+rolled.set({ mode: 'on', percentage: undefined })
+const warm: Promise<LoadResult[]> = Promise.all([
+  load(cache, 'file', { tags: undefined }),
+  load(decisions, 'file', { concurrency: undefined, evaluate: () => ({ allowed: true, why: 'owner' }) }),
+])
+const written: Promise<number> = dump(cache, 'file', { max: undefined }).then((result) => result.written)
+// @ts-expect-error: an option of decisions
+load(cache, 'file', { concurrency: 5 })
+// @ts-expect-error: no such mode
+rolled.set({ mode: 'half' })
 // @ts-expect-error: not the value's type
 cache.set('k', 5)
 // @ts-expect-error: no such option
@@ -119,8 +135,12 @@ export {
   peeked,
   removed,
   sessions,
+  shadowed,
   stored,
   task,
+  value,
+  warm,
   why,
   wrapped,
+  written,
 }

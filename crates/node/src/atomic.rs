@@ -15,12 +15,12 @@ callbacks! {
         call.boolean(call.keyed(|open, key| Ok(open.cache.touch(key, ttl_ms)))?)
     }
 
-    /// `setIfAbsent(cache, key, value, ttl?, tags?, grace?)`: as `set`; -3 where there is a readable value.
-    "setIfAbsent" set_if_absent(call: 6) {
+    /// `setIfAbsent(cache, key, value, ttl?, tags?, grace?, fence?)`: as `set`; -3 where there is a readable value.
+    "setIfAbsent" set_if_absent(call: 7) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
         let options = InsertOptions {
             ttl_ms: ttl(call.optional_number(3)),
-            fence: None,
+            fence: call.optional_number(6).map(|fence| fence as u64),
             grace_ms: call.optional_number(5).map_or(0, |grace| grace as u32),
             tags: &[],
             if_absent: true,

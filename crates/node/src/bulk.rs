@@ -80,7 +80,7 @@ impl Drop for Scope {
 }
 
 /// Runs `body` for each of `count` elements, letting go of handles from time to time.
-fn each(
+pub(crate) fn each(
     env: sys::napi_env,
     count: usize,
     mut body: impl FnMut(usize) -> Result<(), Failure>,

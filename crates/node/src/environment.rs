@@ -14,7 +14,7 @@ use crate::failure::{Failure, check};
 use crate::near::Report;
 use crate::registry::{self, Name, Open};
 use crate::text::TextBuffer;
-use crate::{atomic, bulk, cold, counters, hot, loading, near, sharing};
+use crate::{atomic, bulk, cold, counters, hot, loading, near, records, sharing};
 
 /// A cache that this environment has open. JavaScript knows it by number: the place, and above it how often
 /// the place has been used, so that a number kept after `close` never means another cache.
@@ -180,6 +180,7 @@ pub(crate) fn install(env: sys::napi_env, exports: sys::napi_value) -> napi::Res
         cold::CALLS,
         counters::CALLS,
         sharing::CALLS,
+        records::CALLS,
     ];
     for (name, call) in calls.into_iter().flatten() {
         let text = CString::new(*name).unwrap_or_default();

@@ -17,6 +17,7 @@ mod hot;
 mod loading;
 mod near;
 mod peers;
+mod records;
 mod registry;
 mod sharing;
 mod text;
@@ -27,7 +28,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 
 /// The number of this binary's interface.
-pub(crate) const ABI: u32 = 5;
+pub(crate) const ABI: u32 = 6;
 
 /// The number of this binary's interface.
 ///

@@ -1,15 +1,23 @@
 import { CacheError } from '../../common/errors.js'
 import { Lifetime } from '../../common/lifetime.js'
 import type { EngineSettings } from '../../common/settings.js'
-import type { EntrySource, SharedCounters } from '../capabilities.js'
+import type { EntrySource, RecordSlice, Restored, SharedCounters, WalkedKey } from '../capabilities.js'
 import { checkPrivate, reader } from '../clock.js'
 import { assertAgrees } from '../conflict.js'
-import { type Engine, type EngineOptions, type EngineStats, noStats, type PurgeSlice } from '../engine.js'
+import {
+  type Engine,
+  type EngineOptions,
+  type EngineStats,
+  noStats,
+  Outcome,
+  type PurgeSlice,
+} from '../engine.js'
 import { holdName, sharedUnder } from '../names.js'
 import type { Stored } from '../stored.js'
-import type { Entry } from './entries.js'
+import { type Entry, out } from './entries.js'
 import type { Namespace, StoredKey } from './namespaces.js'
 import { STORE_FORMAT, Store } from './store.js'
+import { fromRecords, toRecords, walk } from './walk.js'
 
 function monotonicMs(): number {
   return Math.floor(performance.now())
@@ -116,8 +124,15 @@ export class FallbackEngine implements Engine, EntrySource {
     return this.#store.set(this.#namespace, key, value, ttl, fence, tags, grace)
   }
 
-  setIfAbsent(key: string, value: Stored, ttl?: number, tags?: readonly string[], grace?: number): number {
-    return this.#store.setIfAbsent(this.#namespace, key, value, ttl, tags, grace)
+  setIfAbsent(
+    key: string,
+    value: Stored,
+    ttl?: number,
+    tags?: readonly string[],
+    grace?: number,
+    fence?: number,
+  ): number {
+    return this.has(key) ? Outcome.Present : this.set(key, value, ttl, fence, tags, grace)
   }
 
   touch(key: string, ttl?: number): boolean {
@@ -169,6 +184,18 @@ export class FallbackEngine implements Engine, EntrySource {
       // It may have gone since.
       if (this.has(bareKey)) yield bareKey
     }
+  }
+
+  walk(): Generator<WalkedKey[], void, undefined> {
+    return walk(this.#store.all(this.#namespace))
+  }
+
+  toRecords(max: number): Generator<RecordSlice, void, undefined> {
+    return toRecords(this.#store.all(this.#namespace), this, max)
+  }
+
+  fromRecords(...args: Parameters<Engine['fromRecords']>): Restored {
+    return fromRecords(this, ...args)
   }
 
   purge(budget: number): PurgeSlice {
@@ -265,10 +292,4 @@ export class FallbackEngine implements Engine, EntrySource {
     this.#lifetime.end()
     store.leases.release(this)
   }
-}
-
-/** What the caller gets: text as it is, bytes as a copy of its own. */
-function out(entry: Entry | undefined): Stored | undefined {
-  const value = entry?.value
-  return value instanceof Uint8Array ? new Uint8Array(value) : value
 }

@@ -33,6 +33,12 @@ export interface Entry {
   copy: { readonly owner: object; readonly value: unknown } | undefined
 }
 
+/** What the caller gets: text as it is, bytes as a copy of its own. */
+export function out(entry: Entry | undefined): Stored | undefined {
+  const value = entry?.value
+  return value instanceof Uint8Array ? new Uint8Array(value) : value
+}
+
 /** When to look whether an entry has expired. */
 interface Due {
   readonly at: number

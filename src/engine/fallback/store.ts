@@ -164,18 +164,6 @@ export class Store {
     return true
   }
 
-  setIfAbsent(
-    namespace: Namespace,
-    bareKey: string,
-    value: Stored,
-    ttl: number | undefined,
-    tags: readonly string[] | undefined,
-    grace: number | undefined,
-  ): number {
-    if (this.find(namespace.at(bareKey)) !== undefined) return Outcome.Present
-    return this.set(namespace, bareKey, value, ttl, undefined, tags, grace)
-  }
-
   increment(namespace: Namespace, bareKey: string, by: number, ttl: number | undefined): number {
     if (!Number.isFinite(by)) throw notFinite(bareKey)
     const key = namespace.at(bareKey)

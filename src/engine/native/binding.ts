@@ -3,7 +3,7 @@ import type { EngineStats } from '../engine.js'
 import type { Stored } from '../stored.js'
 
 /** The ABI of the native binary that this code was written for. */
-export const ABI = 5
+export const ABI = 6
 
 type Tags = readonly string[] | undefined
 
@@ -53,7 +53,15 @@ export interface Binding {
     tags?: Tags,
     grace?: number,
   ): number
-  setIfAbsent(cache: number, key: string, value: Stored, ttl?: number, tags?: Tags, grace?: number): number
+  setIfAbsent(
+    cache: number,
+    key: string,
+    value: Stored,
+    ttl?: number,
+    tags?: Tags,
+    grace?: number,
+    fence?: number,
+  ): number
   touch(cache: number, key: string, ttl?: number): boolean
   peekFenced(cache: number, key: string): [value: Stored | undefined, fence: number]
   increment(cache: number, key: string, by: number, ttl?: number): number | null | undefined
@@ -69,6 +77,21 @@ export interface Binding {
     ttls: number | undefined | readonly (number | undefined)[],
   ): number[]
   scan(cache: number, stripe: number, slot: number, limit: number): (number | string)[]
+  walk(cache: number, stripe: number, slot: number, limit: number): (number | string)[]
+  toRecords(
+    cache: number,
+    stripe: number,
+    slot: number,
+    limit: number,
+  ): [stripe: number, slot: number, count: number, bytes: Uint8Array]
+  fromRecords(
+    cache: number,
+    records: Uint8Array,
+    age: number,
+    fence: number,
+    room: number,
+    limit: number,
+  ): [read: number, ...counts: number[]]
   purge(cache: number, budget: number): number
   clear(cache: number): void
   size(cache: number): number

@@ -1,7 +1,14 @@
 import { CacheError } from '../../common/errors.js'
 import { Lifetime } from '../../common/lifetime.js'
 import type { EngineSettings } from '../../common/settings.js'
-import type { MemorySource, NearMemory, SharedCounters } from '../capabilities.js'
+import type {
+  MemorySource,
+  NearMemory,
+  RecordSlice,
+  Restored,
+  SharedCounters,
+  WalkedKey,
+} from '../capabilities.js'
 import type { Engine, EngineOptions, EngineStats, PurgeSlice } from '../engine.js'
 import { notANumber, notFinite } from '../number.js'
 import type { Stored } from '../stored.js'
@@ -10,6 +17,9 @@ import { type Opened, openCache } from './open.js'
 
 /** Keys fetched in one crossing while walking over a cache. */
 const BATCH = 256
+
+/** Bytes of a slice of records, about. */
+const SLICE = 256 << 10
 
 /** Takes the place of the binding of an engine that is closed. */
 const CLOSED = new Proxy({} as Binding, {
@@ -105,8 +115,15 @@ export class NativeEngine implements Engine, MemorySource {
     return this.#binding.set(this.#cache, key, value, ttl, fence, tags, grace)
   }
 
-  setIfAbsent(key: string, value: Stored, ttl?: number, tags?: readonly string[], grace?: number): number {
-    return this.#binding.setIfAbsent(this.#cache, key, value, ttl, tags, grace)
+  setIfAbsent(
+    key: string,
+    value: Stored,
+    ttl?: number,
+    tags?: readonly string[],
+    grace?: number,
+    fence?: number,
+  ): number {
+    return this.#binding.setIfAbsent(this.#cache, key, value, ttl, tags, grace, fence)
   }
 
   touch(key: string, ttl?: number): boolean {
@@ -165,6 +182,43 @@ export class NativeEngine implements Engine, MemorySource {
         if (this.has(key)) yield key
       }
     }
+  }
+
+  *walk(): Generator<WalkedKey[], void, undefined> {
+    let stripe = 0
+    let slot = 0
+    while (stripe >= 0) {
+      const batch = this.#binding.walk(this.#cache, stripe, slot, BATCH)
+      stripe = batch[0] as number
+      slot = batch[1] as number
+      const slice: WalkedKey[] = []
+      for (let at = 2; at < batch.length; at += 2) {
+        slice.push({ key: batch[at] as string, uses: batch[at + 1] as number })
+      }
+      if (slice.length > 0) yield slice
+    }
+  }
+
+  *toRecords(max: number): Generator<RecordSlice, void, undefined> {
+    let stripe = 0
+    let slot = 0
+    let left = max
+    while (stripe >= 0 && left > 0) {
+      const mean = this.bytes() / Math.max(1, this.size())
+      const limit = Math.max(1, Math.min(BATCH, left, Math.floor(SLICE / mean)))
+      const [nextStripe, nextSlot, count, bytes] = this.#binding.toRecords(this.#cache, stripe, slot, limit)
+      stripe = nextStripe
+      slot = nextSlot
+      left -= count
+      if (count > 0) yield { count, bytes }
+    }
+  }
+
+  fromRecords(records: Uint8Array, age: number, fence: number, room: number, limit: number): Restored {
+    const counts = this.#binding.fromRecords(this.#cache, records, age, fence, room, limit)
+    const [read, stored = 0, present = 0, expired = 0, fenced = 0, tooLarge = 0, tagged = 0, noRoom = 0] =
+      counts
+    return { read, stored, present, expired, fenced, tooLarge, tagged, noRoom }
   }
 
   purge(budget: number): PurgeSlice {

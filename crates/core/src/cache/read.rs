@@ -54,9 +54,14 @@ impl<C: Clock> Cache<C> {
     /// does not expire.
     #[must_use]
     pub fn remaining_ttl_ms(&self, key: Key<'_>) -> Option<Option<u64>> {
-        let entry = self.find_readable(key)?;
+        self.find_readable(key).map(|entry| self.left_ms(&entry))
+    }
+
+    /// How long an entry of this cache has to live, in ms: `None` if it does not expire.
+    #[must_use]
+    pub fn left_ms(&self, entry: &EntryRef) -> Option<u64> {
         let expires = entry.deadline() != NEVER;
-        Some(expires.then(|| entry.fresh_until().saturating_sub(self.now())))
+        expires.then(|| entry.fresh_until().saturating_sub(self.now()))
     }
 
     /// Whether no more than `part` of its TTL (from 0 to 1) is left to the entry under `key`: time to load it

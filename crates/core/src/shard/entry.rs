@@ -382,6 +382,18 @@ impl EntryRef {
         unsafe { self.0.add(1).cast::<AtomicWord>().add(index).as_ref() }
     }
 
+    /// What the eviction policy notes of the entry's uses: of two entries of a cache, the one with more is the hotter.
+    #[must_use]
+    pub fn uses(&self) -> u64 {
+        self.access().load(Ordering::Relaxed)
+    }
+
+    /// How many tags the entry was stored with.
+    #[must_use]
+    pub fn tag_count(&self) -> usize {
+        self.tag_range().1
+    }
+
     pub(crate) fn tags(&self) -> &[u32] {
         let (first, count) = self.tag_range();
         // SAFETY: `write_behind` put as many numbers there behind the header, which is aligned for them.
