@@ -40,6 +40,7 @@ describe.skipIf(withoutRust)('the copies of a thread', () => {
     const { engine, near, decoded } = setup(10)
     engine.set('k', '{"n":1}', undefined, undefined, ['t'])
     const first = near.get('k')
+    expect(near.get('k')).toBe(first)
     for (let write = 0; write < 20_000; write++) engine.set(`${write}`, '{}')
     engine.set('k', '{"n":1}', undefined, undefined, ['t'])
     const again = near.get('k')
@@ -47,6 +48,40 @@ describe.skipIf(withoutRust)('the copies of a thread', () => {
     engine.invalidateTag('u')
     expect(near.get('k')).toBe(again)
     expect(decoded()).toBe(2)
+    engine.close()
+  })
+
+  it('are made at the second read of a value whose last copy was not read again', () => {
+    const { engine, near, decoded } = setup(1_000)
+    const write = (n: number) => {
+      near.beforeWrite()
+      engine.set('k', JSON.stringify({ n }))
+      near.wrote('k')
+    }
+    write(0)
+    const first = near.get('k')
+    for (let n = 1; n < 4; n++) {
+      write(n)
+      const [own, kept, again] = [near.get('k'), near.get('k'), near.get('k')]
+      expect([own, kept]).toEqual([{ n }, { n }])
+      // The first is the caller's own the first time, and is shared as soon as copies turn out to be read again.
+      expect([own === kept, Object.isFrozen(own)]).toEqual([n > 1, n > 1])
+      expect(again).toBe(kept)
+    }
+    expect([first, Object.isFrozen(first), decoded()]).toEqual([{ n: 0 }, true, 5])
+    engine.close()
+  })
+
+  it('hand on what a load has decoded, if it is still what is stored', () => {
+    const { engine, near, decoded } = setup(1_000)
+    const value = Object.freeze({ n: 1 })
+    engine.set('k', '{"n":1}')
+    near.loaded('k', '{"n":1}', value)
+    expect([near.get('k'), near.get('k')]).toEqual([value, value])
+    expect([near.get('k') === value, decoded()]).toEqual([true, 0])
+    engine.set('k', '{"n":2}')
+    near.loaded('k', '{"n":1}', value)
+    expect([near.get('k'), near.get('k')]).toEqual([{ n: 2 }, { n: 2 }])
     engine.close()
   })
 

@@ -37,6 +37,8 @@ interface Parts {
   readonly loading: LoadingOptions
   readonly clock: Clock | undefined
   readonly traceKeys: boolean
+  /** Whether what a read decodes for its caller alone is frozen as what it shares is. */
+  readonly freezesAll: boolean
   /** Counts the loads of the whole cache. */
   readonly recorder: LoadRecorder
   /** The namespaces on the way from the root of the cache to this part of it. */
@@ -87,7 +89,9 @@ export class CacheCore<V> {
     const { maxEntrySize, maxSize } = engine.settings
     this.settings = { ...engine.settings, maxEntrySize: Math.min(maxEntrySize, maxSize) }
     this.near =
-      near === false ? undefined : openNear(engine, near, (stored) => serializer.decode(stored) as V)
+      near === false
+        ? undefined
+        : openNear(engine, near, (stored) => serializer.decode(stored) as V, parts.freezesAll)
     const loadEvents = new LoadEvents(parts.loadEvents)
     this.#lifetime = new Lifetime(this, closing(loadEvents))
     this.loader = new Loader<V>({
@@ -282,6 +286,7 @@ export function openCore<V>(
     loading,
     clock,
     traceKeys,
+    freezesAll: kind === 'policy',
     recorder: new LoadRecorder(engine),
     path: '',
     loadEvents: inEngine,

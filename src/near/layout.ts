@@ -24,6 +24,8 @@ export const VERSION = 1
 export const INVALIDATION = 2
 /** The ms up to which the copy may be used. */
 export const LIMIT = 3
+/** In the place of the last but one, where the copy is outdated: 1 if the value after it was read. */
+export const WAS_READ = INVALIDATION
 /** In the second half: the number of the write that the value is of, */
 export const WRITTEN = 0
 /** the halves of the key's hash, */

@@ -17,9 +17,12 @@ export class LoadedValues<V> {
     this.#values.set(key, { stored, value })
   }
 
+  has(key: string): boolean {
+    return this.#values.size > 0 && this.#values.has(key)
+  }
+
   /** What was made of the very text that is stored under a key, once. */
   take(key: string, stored: Stored): V | undefined {
-    if (this.#values.size === 0) return undefined
     const loaded = this.#values.get(key)
     if (loaded === undefined) return undefined
     this.#values.delete(key)

@@ -18,6 +18,7 @@ import {
   SIZE,
   STEP,
   VERSION,
+  WAS_READ,
   WRITTEN,
 } from './layout.js'
 import { LoadedValues } from './loaded.js'
@@ -45,6 +46,10 @@ const SURE_FOR = 2_000
 const SURE_PART = 1 / 16
 /** Copies that go between two reports, at most. */
 const MOST_GONE = 4_096
+/** Of a copy: it was read since the hand of the clock last passed. */
+const RECENT = 1
+/** It was read again after it was made: so will the next one of its key be. */
+const AGAIN = 2
 /** Reads that are counted without a report of what was read; up to here the count is a small integer. */
 const MOST_UNREPORTED = 2 ** 29
 
@@ -67,6 +72,7 @@ const number = new Float64Array(bits.buffer)
 export class NativeNearCache<V> implements NearCache<V> {
   readonly #source: MemorySource
   readonly #decode: Decode<V>
+  readonly #freezesAll: boolean
   readonly #isExact: boolean
   /** `null` where there is none. */
   #memory: NearMemory | null | undefined
@@ -97,7 +103,7 @@ export class NativeNearCache<V> implements NearCache<V> {
   #facts = new Float64Array(0)
   /** By place: the number of the last checked read that is not reported, 0 if all are. */
   #reads = new Float64Array(0)
-  /** By place: 1 for a copy read since the hand of the clock last passed. */
+  /** By place: {@link RECENT} and {@link AGAIN}, or not. */
   #recent = new Uint8Array(0)
   #values: (V | undefined)[] = []
   #keys: (string | undefined)[] = []
@@ -121,7 +127,7 @@ export class NativeNearCache<V> implements NearCache<V> {
   /** When the timer was first started of those that report nothing but counts. */
   #since = 0
   #timer: NodeJS.Timeout | undefined
-  readonly #firstReads = new FirstReads()
+  readonly #firstReads: FirstReads
   readonly #loaded = new LoadedValues<V>()
 
   constructor(
@@ -130,14 +136,18 @@ export class NativeNearCache<V> implements NearCache<V> {
     { max, maxSize, clock }: NearOptions,
     /** The most entries of the cache. */
     entries: number,
+    /** Whether what a caller gets of its own is frozen as well. */
+    freezesAll: boolean,
   ) {
     this.#source = source
     this.#decode = decode
+    this.#freezesAll = freezesAll
     this.#isExact = clock === 'exact' || source.hasOwnClock
     this.#max = Math.min(max ?? DEFAULT_NEAR_MAX, entries)
     this.#maxSize = maxSize ?? DEFAULT_NEAR_SIZE
-    this.#lag = Math.min(512, Math.max(1, Math.floor(Math.min(entries, 2 ** 31) / 256)))
+    this.#lag = Math.min(512, Math.max(1, Math.floor(Math.min(entries, 2 ** 31) / 512)))
     this.#isOrdered = this.#lag === 1
+    this.#firstReads = new FirstReads(this.#max)
   }
 
   get(key: string): V | undefined {
@@ -174,7 +184,7 @@ export class NativeNearCache<V> implements NearCache<V> {
     const hits = ++this.#hits
     if (this.#reads[place] === 0) this.#enter(place)
     this.#reads[place] = hits
-    this.#recent[place] = 1
+    this.#recent[place] = RECENT | AGAIN
     if (hits >= this.#lookAt) this.#look()
     const value = this.#values[place] as V
     if (!this.#isOrdered) this.#ponder(key, place, value)
@@ -185,14 +195,20 @@ export class NativeNearCache<V> implements NearCache<V> {
     const place = this.#places.get(key)
     if (place !== undefined && this.#holds(place)) return this.#values[place]
     const stored = this.#source.peek(key)
-    return stored === undefined ? undefined : this.#frozen(stored)
+    return stored === undefined ? undefined : this.#own(stored)
   }
 
-  #frozen(stored: Stored): V {
+  /** A value of the caller's own. */
+  #own(stored: Stored): V {
     const value = this.#decode(stored)
-    if (typeof stored === 'string') freezeParsed(value)
-    else freezeDeep(value)
+    if (this.#freezesAll) this.#freeze(stored, value)
     return value
+  }
+
+  /** Whether all may have the value, for it cannot be changed: not bytes, nor some of what the v8 serializer makes. */
+  #freeze(stored: Stored, value: V): boolean {
+    if (typeof stored === 'string') return freezeParsed(value)
+    return !(value instanceof Uint8Array) && freezeDeep(value)
   }
 
   #borrow(): void {
@@ -317,7 +333,13 @@ export class NativeNearCache<V> implements NearCache<V> {
     if (this.#memory === undefined) this.#borrow()
     if (this.#memory === null) {
       const stored = this.#source.get(key)
-      return stored === undefined ? undefined : this.#frozen(stored)
+      return stored === undefined ? undefined : this.#own(stored)
+    }
+    if (place !== undefined && this.#isOutdated(place) && this.#isFirstRead(key, place)) {
+      const stored = this.#source.get(key)
+      if (stored !== undefined) return this.#own(stored)
+      this.#drop(place)
+      return undefined
     }
     const known = place === undefined ? NONE : (this.#facts[place * HALF + WRITTEN] as number)
     const stored = this.#source.getNear(key, known)
@@ -332,28 +354,49 @@ export class NativeNearCache<V> implements NearCache<V> {
     return this.#take(key, place, stored)
   }
 
-  /** The value that the engine returned, kept if it was read before. */
+  /**
+   * Whether the value whose copy was outdated is read for the first time since, and is none that will be read again;
+   * from now on it was read.
+   */
+  #isFirstRead(key: string, place: number): boolean {
+    const at = place * HALF
+    if (this.#checks[at + WAS_READ] === 1 || this.#loaded.has(key)) return false
+    if (((this.#recent[place] as number) & AGAIN) !== 0) return false
+    this.#checks[at + WAS_READ] = 1
+    return true
+  }
+
+  #isOutdated(place: number): boolean {
+    return Number.isNaN(this.#checks[place * HALF + VERSION])
+  }
+
+  /** The value that the engine returned with a report, kept if it was read before. */
   #take(key: string, place: number | undefined, stored: Stored): V {
     const report = this.#report
-    let value = this.#loaded.take(key, stored)
-    const isLoaded = value !== undefined
-    value ??= this.#decode(stored)
-    // Bytes cannot be frozen, and some of what the v8 serializer makes cannot.
-    const isFrozen =
-      typeof stored === 'string'
-        ? isLoaded || freezeParsed(value)
-        : !(value instanceof Uint8Array) && freezeDeep(value)
+    const loaded = this.#loaded.take(key, stored)
     const isSmall = (report[HALF + SIZE] as number) <= this.#maxSize
-    if (isFrozen && isSmall && (place !== undefined || this.#isWorthKeeping())) this.#keep(key, place, value)
+    if (loaded === undefined && isSmall && !this.#isWorthKeeping(place)) return this.#own(stored)
+    const value = loaded ?? this.#decode(stored)
+    const isFrozen = loaded !== undefined || this.#freeze(stored, value)
+    if (isFrozen && isSmall) this.#keep(key, place, value)
     else if (place !== undefined) this.#drop(place)
     return value
   }
 
-  /** Whether the value that was just read is to have a place: there is one, or it is not read for the first time. */
-  #isWorthKeeping(): boolean {
-    if (this.#free.length > 0 || this.#keys.length < this.#max) return true
+  /**
+   * Whether a copy is made of the value that was reported: of one of a new key if there is room, or it was read before;
+   * of the next one of a key if the last was read again, or it was read before.
+   */
+  #isWorthKeeping(place: number | undefined): boolean {
     const report = this.#report
-    return this.#firstReads.isSecond(report[HALF + WRITTEN] as number, report[HALF + LOW] as number)
+    if (place === undefined) {
+      if (this.#free.length > 0 || this.#keys.length < this.#max) return true
+      return this.#firstReads.isSecond(report[HALF + WRITTEN] as number, report[HALF + LOW] as number)
+    }
+    if (this.#isOutdated(place) || ((this.#recent[place] as number) & AGAIN) !== 0) return true
+    this.#outdate(place)
+    this.#checks[place * HALF + WAS_READ] = 1
+    return false
   }
 
   /** Takes over what was reported of the copy in a place. */
@@ -373,7 +416,7 @@ export class NativeNearCache<V> implements NearCache<V> {
     const place = known ?? this.#occupy(key)
     this.#values[place] = value
     this.#note(place)
-    this.#recent[place] = 1
+    this.#recent[place] = RECENT
     while (this.#bytes > this.#maxSize) this.#evict(place)
   }
 
@@ -418,14 +461,26 @@ export class NativeNearCache<V> implements NearCache<V> {
       this.#hand = (place + 1) % this.#keys.length
       const key = this.#keys[place]
       if (place === except || key === undefined) continue
-      if (this.#recent[place] === 0) {
+      const recent = this.#recent[place] as number
+      if ((recent & RECENT) === 0) {
         this.#drop(place)
         return
       }
-      this.#recent[place] = 0
+      this.#recent[place] = recent & ~RECENT
       // So that its next read is one that is noted.
       this.#sure.delete(key)
     }
+  }
+
+  /** Lets go of a copy whose key has another value, and keeps its place. */
+  #outdate(place: number): void {
+    const at = place * HALF
+    this.#values[place] = undefined
+    this.#bytes -= this.#facts[at + SIZE] as number
+    this.#facts[at + SIZE] = 0
+    this.#facts[at + WRITTEN] = NONE
+    this.#checks[at + VERSION] = Number.NaN
+    this.#checks[at + WAS_READ] = 0
   }
 
   #drop(place: number): void {
@@ -456,6 +511,8 @@ export class NativeNearCache<V> implements NearCache<V> {
   }
 
   wrote(key: string): void {
+    const place = this.#places.get(key)
+    if (place !== undefined) this.#outdate(place)
     const count = this.#versions[CHANGES] as number
     // One change since, which is this write: what others have changed was counted before, and seen, or is counted after.
     if (count !== this.#count + STEP) return

@@ -37,7 +37,7 @@ impl<C: Clock> Cache<C> {
         let fresh_until = entry.fresh_until();
         let expires = fresh_until != NEVER;
         if expires && self.clock.is_system() {
-            coarse_clock::want(self.origin + self.now());
+            coarse_clock::want(|| self.origin + self.now());
         }
         let stamp = Stamp {
             cell: u32::try_from(self.version_table().cell(hash))

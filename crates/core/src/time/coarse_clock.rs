@@ -48,14 +48,22 @@ fn write(now: u64) {
 
 /// Says that the word is still read, if it is written at all.
 pub(crate) fn keep() {
-    if NOW.load(Ordering::Relaxed) != NONE {
-        want(MonotonicClock.now_ms());
+    if told().is_some() {
+        want(|| MonotonicClock.now_ms());
     }
 }
 
-/// Says that the word will be read in the time to come.
-pub(crate) fn want(now: u64) {
-    let until = now + KEPT_MS;
+/// The ms that the word tells, while it is written.
+fn told() -> Option<u64> {
+    let word = NOW.load(Ordering::Relaxed);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was made of whole ms")]
+    let now = if cfg!(feature = "f64-words") { f64::from_bits(word) as u64 } else { word };
+    (word != NONE).then_some(now)
+}
+
+/// Says that the word will be read in the time to come; `now` is asked where the word does not tell.
+pub(crate) fn want(now: impl FnOnce() -> u64) {
+    let until = told().unwrap_or_else(now) + KEPT_MS;
     // Not at every call: threads that share a line write to it as seldom as they can.
     if WANTED.load(Ordering::Relaxed) + KEPT_MS / 4 > until {
         return;
@@ -95,7 +103,7 @@ mod tests {
     fn ticks_while_it_is_wanted_and_stands_still_before_and_after() {
         let read = || word().load(Ordering::Acquire);
         assert_eq!(read(), NONE);
-        want(MonotonicClock.now_ms());
+        want(|| MonotonicClock.now_ms());
         while read() == NONE {
             thread::yield_now();
         }
@@ -107,7 +115,7 @@ mod tests {
             thread::sleep(PERIOD);
         }
         assert!(!*RUNNING.lock());
-        want(MonotonicClock.now_ms());
+        want(|| MonotonicClock.now_ms());
         while read() == NONE {
             thread::yield_now();
         }
