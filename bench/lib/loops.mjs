@@ -70,6 +70,76 @@ export function sets(store, keys, values) {
 }
 
 /**
+ * Reads, and among them writes of values that are made anew; what is missing is stored. The sum is that of
+ * {@link weight} of all that was read.
+ *
+ * @param {Store} store
+ * @param {readonly string[]} keys
+ * @param {readonly Decision[]} values Those of `keys`.
+ * @param {Uint32Array} picks The keys that are asked for, by number; as many as a power of two.
+ * @param {Uint8Array} isWrite As many: 1 for an operation that is a write.
+ * @returns {(ops: number) => number}
+ */
+export function readsAndWrites(store, keys, values, picks, isWrite) {
+  const mask = picks.length - 1
+  let at = 0
+  return (ops) => {
+    let sum = 0
+    for (let op = 0; op < ops; op++, at++) {
+      const id = /** @type {number} */ (picks[at & mask])
+      const key = /** @type {string} */ (keys[id])
+      const found = isWrite[at & mask] === 1 ? undefined : store.get(key)
+      const value = /** @type {Decision} */ (found ?? values[id])
+      if (found === undefined) store.set(key, { ...value })
+      sum += weight(value)
+    }
+    return sum
+  }
+}
+
+/**
+ * A write of each key, and then its first read. The sum is that of {@link weight}.
+ *
+ * @param {Store} store
+ * @param {readonly string[]} keys As many as a power of two, as `values`.
+ * @param {readonly Decision[]} values
+ * @returns {(ops: number) => number}
+ */
+export function writesThenReads(store, keys, values) {
+  const mask = keys.length - 1
+  let at = 0
+  return (ops) => {
+    let sum = 0
+    for (let op = 0; op < ops; op++, at++) {
+      const key = /** @type {string} */ (keys[at & mask])
+      store.set(key, { .../** @type {Decision} */ (values[at & mask]) })
+      sum += weight(/** @type {Decision} */ (store.get(key)))
+    }
+    return sum
+  }
+}
+
+/**
+ * {@link hits} by keys that are put together at each call. The sum is that of {@link weight}.
+ *
+ * @param {Store} store
+ * @param {readonly (readonly [string, string])[]} parts Of keys that are there, as many as a power of two.
+ * @returns {(ops: number) => number}
+ */
+export function freshHits(store, parts) {
+  const mask = parts.length - 1
+  let at = 0
+  return (ops) => {
+    let sum = 0
+    for (let op = 0; op < ops; op++) {
+      const [first, rest] = /** @type {readonly [string, string]} */ (parts[at++ & mask])
+      sum += weight(/** @type {Decision} */ (store.get(`${first}:${rest}`)))
+    }
+    return sum
+  }
+}
+
+/**
  * Steps that are answered with promises, one at a time.
  *
  * @param {(at: number) => Promise<number>} step

@@ -16,7 +16,66 @@ const MAX_DEPTH = 64
  * (Map, Date and so on), and nesting deeper than 64.
  */
 export function canonicalize(value: unknown): string {
-  return write(value, [])
+  return writeUsual(value, 0) ?? write(value, [])
+}
+
+/** As {@link write}, of what contexts are made of as a rule; `undefined` if anything in it is not, or is wrong. */
+function writeUsual(value: unknown, depth: number): string | undefined {
+  switch (typeof value) {
+    case 'string':
+      return isPlain(value) ? `"${value}"` : undefined
+    case 'boolean':
+      return value ? 'true' : 'false'
+    case 'number':
+      return Number.isFinite(value) ? String(value === 0 ? 0 : value) : undefined
+    case 'object':
+      if (value === null) return 'null'
+      return depth < MAX_DEPTH ? writeUsualObject(value, depth) : undefined
+    default:
+      return undefined
+  }
+}
+
+function writeUsualObject(value: object, depth: number): string | undefined {
+  if (Array.isArray(value)) return writeUsualList(value, depth)
+  if (Object.getPrototypeOf(value) !== Object.prototype) return undefined
+  if (Object.getOwnPropertySymbols(value).length > 0) return undefined
+  const keys = Object.keys(value)
+  if (!isSorted(keys)) keys.sort()
+  let out = ''
+  for (const key of keys) {
+    const member = (value as Record<string, unknown>)[key]
+    if (member === undefined) continue
+    const written = writeUsual(member, depth + 1)
+    if (written === undefined || !isPlain(key)) return undefined
+    out += out === '' ? `"${key}":${written}` : `,"${key}":${written}`
+  }
+  return `{${out}}`
+}
+
+function writeUsualList(value: readonly unknown[], depth: number): string | undefined {
+  let out = ''
+  const { length } = value
+  for (let at = 0; at < length; at++) {
+    const written = writeUsual(value[at], depth + 1)
+    if (written === undefined) return undefined
+    out += at === 0 ? written : `,${written}`
+  }
+  return `[${out}]`
+}
+
+/** Characters up to which a loop over them is faster than an expression. */
+const SHORT = 64
+
+/** Whether JSON writes a text as it is. */
+function isPlain(value: string): boolean {
+  if (value.length > SHORT) return PLAIN.test(value)
+  for (let at = 0; at < value.length; at++) {
+    const unit = value.charCodeAt(at)
+    // Printable ASCII but the quote and the backslash.
+    if (unit < 0x20 || unit > 0x7e || unit === 0x22 || unit === 0x5c) return false
+  }
+  return true
 }
 
 /** The way to a part of the context. */

@@ -28,6 +28,14 @@ function digest(text: string): string {
   return hash(text)
 }
 
+/** How the keys begin of the revision that was asked for last: most processes have one. */
+let beginning = { revision: '', text: FORMAT + framed('') }
+
+function beginningOf(revision: string): string {
+  if (revision !== beginning.revision) beginning = { revision, text: FORMAT + framed(revision) }
+  return beginning.text
+}
+
 /**
  * The key of a query under a revision of the policies: its parts, each with its length before it, or, where that would
  * be long, their whole SHA-256. Two queries have one key if and only if they are equal, their contexts by RFC 8785.
@@ -35,8 +43,7 @@ function digest(text: string): string {
 export function keyOf(policyRevision: string, query: AskedQuery): string {
   const { user, action, resource, tenant, context, sensitivity } = query
   const text =
-    FORMAT +
-    framed(policyRevision) +
+    beginningOf(policyRevision) +
     optional(tenant) +
     framed(user) +
     framed(action) +

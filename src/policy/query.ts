@@ -55,9 +55,9 @@ export function checkFields(
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw wrongType(`${what} must be an object, not ${describe(value)}`)
   }
-  for (const field of Object.keys(value)) {
+  for (const field in value) {
     // A field that we passed over would be missing from the key, and two questions would share an answer.
-    if (known.has(field)) continue
+    if (known.has(field) || !Object.hasOwn(value, field)) continue
     const nearest = suggestion(field, [...known])
     const advice = nearest === undefined ? '' : `; did you mean ${nearest}?`
     throw wrongType(`${what} has an unknown field ${describe(field)}${advice}`)

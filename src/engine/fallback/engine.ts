@@ -102,7 +102,7 @@ export class FallbackEngine implements Engine, EntrySource {
   }
 
   countNearHit(): void {
-    this.#store.countNearHit(this.#namespace)
+    this.#store.count('nearHits', this.#namespace)
   }
 
   take(key: string): Stored | undefined {

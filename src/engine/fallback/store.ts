@@ -18,7 +18,7 @@ type Removal = 'expirations' | 'invalidations' | 'deletes'
  * The number of what copies of the package find in each other's stores. It changes whenever a copy of before could not
  * use a {@link Store} of now, or the other way round.
  */
-export const STORE_FORMAT = 1
+export const STORE_FORMAT = 2
 
 /** What the fallback engines of one name in one thread share: entries, order, deadlines, versions, leases. */
 export class Store {
@@ -130,14 +130,8 @@ export class Store {
       return undefined
     }
     if (this.settings.updateAgeOnGet) this.#slide(entry)
-    this.stats.hits++
-    if (namespace.number !== 0) namespace.count('hits')
+    this.count('hits', namespace)
     return entry
-  }
-
-  countNearHit(namespace: Namespace): void {
-    this.stats.nearHits++
-    if (namespace.number !== 0) namespace.count('nearHits')
   }
 
   /** Renews the TTL of an entry that was read; a deadline that is further away stays. */
