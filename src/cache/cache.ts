@@ -51,8 +51,8 @@ export class Cache<V = unknown> implements Disposable {
   }
 
   /**
-   * The value under `key`, frozen with all that it holds (with `near: false`, a copy of your own), or `undefined`. It
-   * becomes the most recently used.
+   * The value under `key`, or `undefined`. It is read-only: shared and frozen with all that it holds, but where it is a
+   * copy of your own, as always with `near: false`. It becomes the most recently used.
    */
   get<T extends V = V>(key: string): T | undefined {
     checkKey(key)

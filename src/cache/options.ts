@@ -51,7 +51,8 @@ export interface CacheOptions {
   policy?: EvictionPolicy | undefined
   /**
    * How many values each thread keeps as it decoded them, to be returned again as long as they are current: by
-   * `get`, `peek`, `getOrSet` and what `wrap` makes. They are frozen, with all that they hold. `false` keeps none: every
+   * `get`, `peek`, `getOrSet` and what `wrap` makes. They are frozen, with all that they hold; what is read before it has a
+   * copy is the caller's own. `false` keeps none: every
    * read gives a copy of its own, which may be changed, as `getMany`, `entries` and `take` do in any case. Bytes, and
    * values with a `Map`, a `Set` or a `Date` in them, are always private copies.
    */

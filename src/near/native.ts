@@ -89,7 +89,7 @@ export class NativeNearCache<V> implements NearCache<V> {
   /** Whether a report is in the exact order of reads. */
   readonly #isOrdered: boolean
   /** Copies that are sure while the count of changes is the one seen, and the time not later than this. */
-  #sure = new Map<string, V>()
+  #sure = new Map<string, V | undefined>()
   /** NaN while none are. */
   #seen = Number.NaN
   #until = Infinity
@@ -295,15 +295,23 @@ export class NativeNearCache<V> implements NearCache<V> {
   }
 
   #look(): void {
-    if (this.#isOwed() && this.#hits >= WORTH * this.#pending.length) this.flush()
-    else this.#lookAt = this.#hits + LOOK_AFTER
+    if (this.#isOwed() && this.#hits >= WORTH * this.#pending.length) {
+      this.flush()
+    } else {
+      this.#lookAt = this.#hits + LOOK_AFTER
+      this.#countReads()
+    }
   }
 
   #onTimer(): void {
     this.#timer = undefined
     try {
-      if (this.#isQuiet()) this.#countReads()
-      else this.flush()
+      if (this.#isQuiet()) {
+        this.#countReads()
+        this.#startTimer()
+      } else {
+        this.flush()
+      }
     } catch {
       // The cache was closed, or its clock tells no time: what was read is not reported, and nobody is there to tell.
     }
@@ -315,7 +323,7 @@ export class NativeNearCache<V> implements NearCache<V> {
     return isRead && this.#versions[PRESSURE] === this.#pressure && this.#hits < MOST_UNREPORTED
   }
 
-  /** Counts reads, and leaves the report of what was read for later. */
+  /** Counts reads, which keeps the time coming, and leaves the report of what was read for later. */
   #countReads(): void {
     this.#source.reportReads(new Float64Array(0), 0, this.#hits - this.#counted)
     this.#counted = this.#hits
@@ -324,7 +332,6 @@ export class NativeNearCache<V> implements NearCache<V> {
       this.#since = now
       this.#doubt()
     }
-    this.#startTimer()
   }
 
   /** Reads from the engine, and keeps what it finds if it is likely to be read again. */
@@ -517,7 +524,8 @@ export class NativeNearCache<V> implements NearCache<V> {
     // One change since, which is this write: what others have changed was counted before, and seen, or is counted after.
     if (count !== this.#count + STEP) return
     if (this.#seen === this.#count) {
-      this.#sure.delete(key)
+      // To put it in again costs less than where it was deleted.
+      if (this.#sure.get(key) !== undefined) this.#sure.set(key, undefined)
       this.#seen = count
     }
     this.#count = count
@@ -555,6 +563,7 @@ export class NativeNearCache<V> implements NearCache<V> {
 
   clear(): void {
     this.flush()
+    this.#doubt()
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#loaded.clear()

@@ -49,6 +49,63 @@ fn a_copy_holds_until_its_key_changes() {
     assert!(cache.get_stamped("nothing".into()).is_none());
 }
 
+/// A count, and how far it has come since; no two counts are equal as numbers.
+fn count(cache: &Cache, word: usize) -> impl Fn() -> u64 {
+    let read = move |cache: &Cache| cache.version_table().words()[word].load(Ordering::SeqCst);
+    let first = read(cache);
+    let table = cache.version_table().clone();
+    move || {
+        let now = table.words()[word].load(Ordering::SeqCst);
+        assert!(now == first || f64::from_bits(now) > f64::from_bits(first));
+        now - first
+    }
+}
+
+#[test]
+fn every_change_is_counted_and_no_read_is() {
+    let cache = cache(100);
+    let changes = count(&cache, VersionTable::CHANGES);
+    set(&cache, "k", "v");
+    assert_eq!(changes(), 1);
+    set(&cache, "k", "w");
+    assert_eq!(changes(), 2);
+    assert!(cache.get("k".into()).is_some() && cache.get("none".into()).is_none());
+    let _ = cache.take("none".into());
+    assert_eq!(changes(), 2);
+    cache.invalidate_tag("tag".into());
+    assert_eq!(changes(), 4);
+    let _ = cache.get("k".into());
+    let before = changes();
+    set(&cache, "k", "x");
+    drop(cache.take("k".into()));
+    assert_eq!(changes(), before + 2);
+    cache.clear();
+    assert!(changes() > before + 2);
+}
+
+#[test]
+fn writes_that_take_room_are_counted_once_an_eighth_is_full() {
+    let cache = cache(64);
+    let pressure = count(&cache, VersionTable::PRESSURE);
+    for key in 0..8 {
+        set(&cache, &format!("{key}"), "");
+    }
+    assert_eq!(pressure(), 0);
+    for key in 8..200 {
+        set(&cache, &format!("{key}"), "");
+    }
+    assert_eq!(pressure(), 192);
+    set(&cache, "199", "a longer value");
+    assert_eq!(pressure(), 192, "an overwrite takes the place of no entry");
+    let options = Options { max_bytes: Some(4_000), ..Options::default() };
+    let cache = Cache::new(options).unwrap();
+    let pressure = count(&cache, VersionTable::PRESSURE);
+    set(&cache, "k", "");
+    assert_eq!(pressure(), 0);
+    set(&cache, "k", &"x".repeat(1_000));
+    assert_eq!(pressure(), 1, "an overwrite takes room");
+}
+
 #[test]
 fn a_stamp_says_what_was_seen() {
     let clock = ManualClock::at(5_000);
