@@ -27,9 +27,9 @@ describe.each(engines)('chosen keys on the %s engine', (engine) => {
       using cache = new Cache<number>({ engine, max: COUNT, ttl: 600_000 })
       expect(cache.setMany(keys.map((key, value) => ({ key, value }))).every(Boolean)).toBe(true)
       for (const [value, key] of keys.entries()) cache.set(key, value, { tags: [key] })
-      for (const [value, key] of keys.entries()) {
-        expect(cache.get(key) === value && cache.get(key) === value && cache.peek(key) === value).toBe(true)
-      }
+      const isRead = (key: string, value: number) =>
+        cache.get(key) === value && cache.get(key) === value && cache.peek(key) === value
+      expect(keys.every(isRead)).toBe(true)
       expect(keys.every((key) => cache.has(key) && cache.getRemainingTTL(key) > 0)).toBe(true)
       expect(cache.getMany(keys).every((value, at) => value === at)).toBe(true)
       expect(cache.hasMany(keys).every(Boolean)).toBe(true)
