@@ -1,7 +1,8 @@
 import type { Stored } from '../engine/stored.js'
 
-/** Values that are held, at most. */
+/** Values that are held, at most, and characters of the text of each. */
 const MOST = 64
+const LONGEST = 16_384
 
 interface Loaded<V> {
   readonly stored: Stored
@@ -13,6 +14,7 @@ export class LoadedValues<V> {
   readonly #values = new Map<string, Loaded<V>>()
 
   add(key: string, stored: Stored, value: V): void {
+    if (stored.length > LONGEST) return
     if (this.#values.size >= MOST) this.#values.clear()
     this.#values.set(key, { stored, value })
   }

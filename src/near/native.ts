@@ -38,6 +38,8 @@ const REPORT_AFTER = 100
 const LOOK_AFTER = 4_096
 /** Reads for each entry to be reported that make a report cost next to nothing. */
 const WORTH = 256
+/** The most entries, and one, of a cache in which evictions know of every read: nothing is sure there. */
+const EXACT = 128
 /** Entries up to which a report is in the order of their last reads. */
 const ORDERED = 2_048
 /** Ms for which copies are sure at most: reads of them are not noted one by one, and their order is to be known. */
@@ -146,7 +148,7 @@ export class NativeNearCache<V> implements NearCache<V> {
     this.#max = Math.min(max ?? DEFAULT_NEAR_MAX, entries)
     this.#maxSize = maxSize ?? DEFAULT_NEAR_SIZE
     this.#lag = Math.min(512, Math.max(1, Math.floor(Math.min(entries, 2 ** 31) / 512)))
-    this.#isOrdered = this.#lag === 1
+    this.#isOrdered = entries < EXACT
     this.#firstReads = new FirstReads(this.#max)
   }
 

@@ -72,9 +72,8 @@ function look<V>(
   const ttl = duration(context.ttl ?? core.engine.settings.ttl, 'ttl')
   const tags = context.tags === undefined ? undefined : tagList(context.tags, 'tags')
   const left = ttl === Infinity ? ttl : Math.max(0, Math.floor(ttl - (performance.now() - start)))
-  core.onWrite()
   const grace = Math.max(request.staleIfError, request.staleWhileRevalidate)
-  const outcome = core.engine.set(request.key, stored, left, fence, tags, grace)
+  const outcome = core.store(request.key, stored, left, fence, tags, grace)
   request.onOutcome?.(outcome)
   return 'miss'
 }
