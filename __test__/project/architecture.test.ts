@@ -14,6 +14,7 @@ const FLOORS: Record<string, number> = {
   cache: 4,
   cleanup: 5,
   policy: 5,
+  tier: 5,
   metrics: 6,
   rollout: 6,
   snapshot: 6,

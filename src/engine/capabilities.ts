@@ -175,3 +175,48 @@ export interface EntrySource {
   /** Counts a read that was answered with a decoded copy. */
   countNearHit(): void
 }
+
+/** A place in the record of changes that processes share: an epoch of it, and a sequence number within. */
+export type Moment = readonly [epoch: number, sequence: number]
+
+/**
+ * What all threads that have a tiered cache open know of the record of changes behind it, and the lease by which they
+ * answer reads. Epochs and sequence numbers are whole numbers below 2⁵³; epoch 0 is none.
+ */
+export interface TierControl {
+  /** The ms of this moment, on the clock of {@link TierControl.extend}; also while no lease is held. */
+  time(): number
+  /**
+   * Has reads answered up to `until`, in ms of {@link TierControl.time}, if that is later than before and `epoch` is the
+   * one that was seen last; says whether it is.
+   */
+  extend(epoch: number, until: number): boolean
+  /** Makes every read a miss until the next {@link TierControl.extend}. Nothing is removed. */
+  suspend(): void
+  /** Up to when reads are answered; not later than now while they are not. */
+  heldUntil(): number
+  /** The newest moment that any thread was told of. */
+  seen(): Moment
+  /**
+   * Notes what a reply told. `false` if its epoch is one that was left behind: nothing is noted then. A newer epoch
+   * suspends.
+   */
+  saw(epoch: number, sequence: number): boolean
+  /** Asks to be the thread that follows the changes; says whether it is. It is until its engine is closed. */
+  follow(): boolean
+  /** Up to which moment changes are applied to this cache. */
+  position(): Moment
+  advance(epoch: number, sequence: number): void
+  /** Notes changes that were not acknowledged. Of more than 1 024 there is one left: `c`, the removal of everything. */
+  pend(names: readonly string[]): void
+  /** What was not acknowledged, oldest first, each under a number of its own. */
+  pending(): [ids: number[], names: string[]]
+  /** How many those are. */
+  pendingCount(): number
+  /** Strikes off what was delivered, by number. */
+  delivered(ids: readonly number[]): void
+  /** Notes changes that were acknowledged in this epoch. They are kept for `ms` ms, or as one `c` if there are many. */
+  acknowledged(epoch: number, names: readonly string[], ms: number): void
+  /** Makes what was acknowledged in another epoch than this one pending again. */
+  redeliver(epoch: number): void
+}

@@ -6,6 +6,7 @@ import type {
   NearSource,
   SharedCounters,
   StaleReads,
+  TierControl,
   Walks,
 } from './capabilities.js'
 import type { Stored } from './stored.js'
@@ -35,6 +36,11 @@ export interface EngineOptions {
    * one before counts as that one. Default: the system's monotonic clock.
    */
   readonly clock?: EngineClock | undefined
+  /**
+   * Whether there is a second tier, so that reads are answered only while a lease is held. All that share a cache must
+   * agree on it. Default: `false`.
+   */
+  readonly tiered?: boolean | undefined
 }
 
 /** What tells the time in ms, from whatever beginning: `Date` or `performance`, say. */
@@ -117,6 +123,8 @@ export interface Engine extends Fences, Leases, AtomicWrites, StaleReads, Walks 
   readonly kind: EngineKind
   /** What decoded copies of its values are made from. */
   readonly nearSource: NearSource
+  /** For a cache that was opened `tiered`; else `undefined`. */
+  readonly tier?: TierControl | undefined
   readonly settings: EngineSettings
   /** How the wrapper that opened the cache first encodes values. */
   readonly format: number
