@@ -1,6 +1,6 @@
 import { listen, unlisten } from './abort.js'
 import type { Flight, Waiter } from './flight.js'
-import { tell } from './options.js'
+import { type LoadStatus, tell } from './options.js'
 import { type LoadRequest, subjectOf } from './request.js'
 import type { LoadResult } from './result.js'
 import { TimeBudget, timedOut } from './time-budget.js'
@@ -98,7 +98,7 @@ export class Call<V> implements Waiter<LoadResult<V>> {
     return true
   }
 
-  #deliver(source: 'hit' | 'load' | 'shared' | 'stale', value: V, error?: unknown): void {
+  #deliver(source: NonNullable<LoadStatus['source']>, value: V, error?: unknown): void {
     if (!this.#finish()) return
     tell(this.#request.status, source, error)
     this.#resolve(value)
@@ -128,7 +128,8 @@ export class Call<V> implements Waiter<LoadResult<V>> {
         this.#isFresh = true
         return false
       }
-      this.#deliver(newer === undefined ? (this.#isShared ? 'shared' : 'load') : 'hit', value)
+      const source = this.#isShared ? 'shared' : result.isRemote ? 'remote' : 'load'
+      this.#deliver(newer === undefined ? source : 'hit', value)
     } catch (error) {
       this.fail(error)
     }

@@ -22,6 +22,8 @@ export interface Failure {
 export class Flight<T> {
   /** The fence taken before the work began. */
   readonly fence: number
+  /** When that was, by the clock of the second tier; 0 where there is none. */
+  readonly began: number
   /** The tags that its result will carry. */
   readonly tags: readonly string[] | undefined
   readonly #controller = new AbortController()
@@ -40,11 +42,13 @@ export class Flight<T> {
    */
   constructor(
     fence: number,
+    began: number,
     tags: readonly string[] | undefined,
     keepsAlive: boolean,
     onEnd: (failure: Failure | undefined) => void,
   ) {
     this.fence = fence
+    this.began = began
     this.tags = tags
     this.#keepsAlive = keepsAlive
     this.#onEnd = onEnd
@@ -53,6 +57,11 @@ export class Flight<T> {
   /** Aborted when the work was given up. */
   get signal(): AbortSignal {
     return this.#controller.signal
+  }
+
+  /** Whether somebody waits for it. */
+  get isAwaited(): boolean {
+    return this.#waiting.size > 0
   }
 
   /** Whether it has ended; a result that comes later is nobody's. */

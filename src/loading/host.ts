@@ -4,6 +4,7 @@ import type { Stored } from '../engine/stored.js'
 import type { LoadEvents } from './load-events.js'
 import type { LoadRecorder } from './recorder.js'
 import type { Share } from './result.js'
+import type { SecondTier } from './second-tier.js'
 
 /** What loading asks of the cache that it loads for. */
 export interface LoadHost<V> {
@@ -29,6 +30,8 @@ export interface LoadHost<V> {
   readonly recorder: LoadRecorder
   /** Wakes whoever waits for a load in another thread. */
   readonly events: LoadEvents
+  /** What is asked before a load, and told of its value. */
+  readonly second?: SecondTier | undefined
 }
 
 /** The value under `key` that is stale for no more than `ms`. What was invalidated or removed never is. */

@@ -1,35 +1,52 @@
 import { nameOnChannels, traced } from '../common/channels.js'
 import { duration } from '../common/options.js'
 import { Outcome } from '../engine/engine.js'
-import type { Flight } from './flight.js'
 import type { FreshLoads } from './fresh-loads.js'
 import { type LoadHost, staleWithin } from './host.js'
 import { type LoadContext, tagList } from './options.js'
 import { within } from './recursion.js'
-import { type LoadRequest, subjectOf } from './request.js'
-import { type LoadResult, resultOf } from './result.js'
+import { type Sought, takeRemote } from './remote.js'
+import { subjectOf } from './request.js'
+import { resultOf } from './result.js'
+import type { Missing } from './second-tier.js'
 import { timedOut } from './time-budget.js'
 
 /** One load. */
-export interface Load<V> {
-  readonly request: LoadRequest<V>
-  /** What it ends. */
-  readonly flight: Flight<LoadResult<V>>
-  /** The fence taken before it. */
-  readonly fence: number
-  /** Whether a value is served meanwhile. */
-  readonly isRefresh: boolean
+export interface Load<V> extends Sought<V> {
   /** The others like it, for one that looks at nothing that is cached. */
   readonly fresh: FreshLoads | undefined
 }
 
-/** Calls the function of a request and stores what it returns, unless something overtook it. */
+/** Finds the value of a request in the second tier, where there is one, or else by the function of the request. */
 export async function runLoad<V>(owner: object, host: LoadHost<V>, load: Load<V>): Promise<void> {
+  const { second } = host
+  const { request, flight } = load
+  const { key, hardTimeout } = request
+  flight.startLoad(hardTimeout, () => timedOut(subjectOf(request), 'hardTimeout', hardTimeout))
+  if (second === undefined) return loadValue(owner, host, load, undefined)
+  const missing = load.fresh === undefined ? await takeRemote(host, second, load) : second.skip()
+  if (missing === undefined) return
+  try {
+    if (!flight.isOver) await loadValue(owner, host, load, missing)
+  } catch (error) {
+    // Whoever waits may be served what was found stale, which is at hand until the end.
+    flight.fail(error)
+  } finally {
+    second.end(key, missing)
+  }
+}
+
+/** Calls the function of a request and stores what it returns, unless something overtook it. */
+async function loadValue<V>(
+  owner: object,
+  host: LoadHost<V>,
+  load: Load<V>,
+  missing: Missing | undefined,
+): Promise<void> {
   const { engine, clock, share } = host
   const { request, flight, fence, fresh } = load
-  const { key, staleIfError, staleWhileRevalidate, hardTimeout } = request
+  const { key, staleIfError, staleWhileRevalidate } = request
   const start = clock.now()
-  flight.startLoad(hardTimeout, () => timedOut(subjectOf(request), 'hardTimeout', hardTimeout))
   const grace = Math.max(staleIfError, staleWhileRevalidate)
   const context: LoadContext<V> = {
     signal: flight.signal,
@@ -63,6 +80,7 @@ export async function runLoad<V>(owner: object, host: LoadHost<V>, load: Load<V>
   // The moment at which it is certain that the value holds, or does not: those who wait get it in the same turn.
   const outcome = host.store(key, stored, left, fence, tags, grace)
   if (outcome !== Outcome.Fenced) {
+    if (missing !== undefined) host.second?.keep(key, stored, { ttl: life, grace }, tags ?? [], missing)
     fresh?.stored(key, fence, stored)
     flight.resolve(result)
     const shared = outcome === Outcome.Stored ? result.shared() : undefined

@@ -87,11 +87,19 @@ export class Loader<V> implements CallHost<V> {
   stale(request: LoadRequest<V>, isSlow: boolean): V | undefined {
     const { staleIfError, staleWhileRevalidate } = request
     const allowed = isSlow ? Math.max(staleIfError, staleWhileRevalidate) : staleIfError
-    const stale = staleWithin(this.#host, request.key, allowed)
+    const stale = staleWithin(this.#host, request.key, allowed) ?? this.#staleRemote(request)
     if (stale === undefined || request.accepts?.(stale) === false) return undefined
     this.#count('stale')
     request.onStale?.(stale)
     return stale
+  }
+
+  #staleRemote({ key, staleIfError, validate }: LoadRequest<V>): V | undefined {
+    const stored = this.#host.second?.stale(key, staleIfError)
+    if (stored === undefined) return undefined
+    const { value } = this.#host.share(stored)
+    validate?.(value)
+    return value
   }
 
   /** Begins a load that nobody waits for, unless one is under way or failed lately. */
@@ -124,9 +132,9 @@ export class Loader<V> implements CallHost<V> {
 
   /** The flight to which a caller that comes now may go: one that nothing has overtaken. */
   #join({ key, tags }: LoadRequest<V>): Flight<LoadResult<V>> | undefined {
-    const { engine } = this.#host
+    const { engine, second } = this.#host
     const flight = this.#flights.get(key)
-    if (flight === undefined) return undefined
+    if (flight === undefined || second?.joins(flight.began) === false) return undefined
     const isCurrent =
       engine.permits(key, flight.fence, flight.tags) && engine.permits(key, flight.fence, tags)
     return isCurrent ? flight : undefined
@@ -186,7 +194,8 @@ export class Loader<V> implements CallHost<V> {
     onEnd: () => void,
   ): Flight<LoadResult<V>> {
     const { key, tags } = request
-    const flight = new Flight<LoadResult<V>>(fence, tags, keepsAlive, (failure) => {
+    const began = this.#host.second?.now() ?? 0
+    const flight = new Flight<LoadResult<V>>(fence, began, tags, keepsAlive, (failure) => {
       if (failure === undefined) this.#backoff.forget(key)
       else this.#onFailure(request, failure, flight.signal.aborted)
       if (this.#flights.get(key) === flight) this.#flights.delete(key)

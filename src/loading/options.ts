@@ -29,9 +29,10 @@ export interface LoadContext<V = unknown> {
 export interface LoadStatus {
   /**
    * `hit`: from the cache. `load`: loaded for this call, by this thread or another. `shared`: by a load that
-   * was under way in this thread. `stale`: from the cache, past its TTL.
+   * was under way in this thread. `stale`: from the cache, past its TTL. `remote`: from the second tier, where the cache
+   * has one.
    */
-  source?: 'hit' | 'load' | 'shared' | 'stale' | undefined
+  source?: 'hit' | 'load' | 'shared' | 'stale' | 'remote' | undefined
   /** With `stale`: why the load failed, if it did. */
   error?: unknown
 }

@@ -19,6 +19,8 @@ export interface LoadRequest<V> {
   readonly subject?: string
   /** Throws if what a load returned, as it is read from the cache, is none of its values; may change its context. */
   readonly check?: ((value: V, context: LoadContext<V>) => void) | undefined
+  /** Throws if what another process has stored, as it is read, is none of its values. */
+  readonly validate?: ((value: V) => void) | undefined
   /** Whether a value serves this caller; one that does not is loaded anew, once. */
   readonly accepts?: ((value: V) => boolean) | undefined
   /** Why a value that was loaded anew does not serve. */
@@ -41,7 +43,7 @@ export function subjectOf({ subject, key }: Pick<LoadRequest<never>, 'subject' |
 /** The part of a request that the options of a call, or else of its cache, determine. */
 export type LoadSettings = Omit<
   LoadRequest<never>,
-  'key' | 'load' | 'check' | 'accepts' | 'refusal' | 'onStale'
+  'key' | 'load' | 'check' | 'validate' | 'accepts' | 'refusal' | 'onStale'
 >
 
 const DEFAULT_HARD_TIMEOUT = 30_000

@@ -4,6 +4,8 @@ import type { Stored } from '../engine/stored.js'
 export interface LoadResult<V> {
   /** Whether an invalidation overtook it. */
   readonly isFenced: boolean
+  /** Whether the second tier had it. */
+  readonly isRemote: boolean
   /** The value; a new one each time where it can be changed. */
   value(): V
   /** The value that all callers are given; `undefined` where each has its own, or none was asked for. */
@@ -14,10 +16,16 @@ export interface LoadResult<V> {
 export type Share<V> = (stored: Stored) => { value: V; isShared: boolean }
 
 /** The result whose value is stored, or would be. */
-export function resultOf<V>(stored: Stored, isFenced: boolean, share: Share<V>): LoadResult<V> {
+export function resultOf<V>(
+  stored: Stored,
+  isFenced: boolean,
+  share: Share<V>,
+  isRemote = false,
+): LoadResult<V> {
   let first: { value: V; isShared: boolean } | undefined
   return {
     isFenced,
+    isRemote,
     value() {
       if (first?.isShared) return first.value
       const next = share(typeof stored === 'string' ? stored : new Uint8Array(stored))

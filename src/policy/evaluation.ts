@@ -63,6 +63,7 @@ export function requestOf<D extends Decision>(
       settle(ttl, asked, decision, context, given.at(-1))
       metrics.countEvaluated(decision)
     },
+    validate: checkDecision,
     accepts: minRevision === undefined ? undefined : (decision) => isRecent(decision, minRevision),
     refusal: ({ revision }: Decision) => {
       const message = `revision ${minRevision} is needed, and the decision has ${revision ?? 'none'}`
