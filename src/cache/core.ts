@@ -17,6 +17,7 @@ import { openNear } from '../near/open.js'
 import { FORMATS, type JsonMode, type Serializer, serializerOf } from '../serializer/serializer.js'
 import type { CacheOptions } from './options.js'
 import { unregister } from './registry.js'
+import type { Tier, TierFactory } from './tier.js'
 
 /** Ms between two looks at what was evicted, while somebody wants to know. */
 const EVICTIONS_EVERY = 100
@@ -45,6 +46,7 @@ interface Parts {
   readonly path: string
   /** The name by which threads tell each other of loads that ended; `undefined` for a cache of one thread. */
   readonly loadEvents: string | undefined
+  readonly tier?: TierFactory | undefined
 }
 
 /** How to let go of what a core holds. Made where the core is not in scope, which would keep it from being collected. */
@@ -68,6 +70,8 @@ export class CacheCore<V> {
   readonly near: NearCache<V> | undefined
   readonly loader: Loader<V>
   readonly loading: LoadingOptions
+  /** What other processes share of it, where they do. */
+  readonly tier: Tier | undefined
   /** Ms since the epoch, by the cache's clock. */
   readonly timeOfDay: () => number
   readonly #parts: Parts
@@ -92,6 +96,7 @@ export class CacheCore<V> {
       near === false
         ? undefined
         : openNear(engine, near, (stored) => serializer.decode(stored) as V, parts.freezesAll)
+    this.tier = parts.tier?.open(this)
     const loadEvents = new LoadEvents(parts.loadEvents)
     this.#lifetime = new Lifetime(this, closing(loadEvents))
     this.loader = new Loader<V>({
@@ -105,6 +110,7 @@ export class CacheCore<V> {
       share: (stored) => this.share(stored),
       store: (...entry) => this.store(...entry),
       loaded: (key, stored, value) => this.near?.loaded(key, stored, value),
+      second: this.tier?.second,
     })
   }
 
@@ -149,6 +155,11 @@ export class CacheCore<V> {
     const outcome = this.engine.set(key, value, ttl, fence, tags, grace)
     if (outcome === Outcome.Stored) this.near?.wrote(key)
     return outcome
+  }
+
+  /** To be called after this thread has stored or removed a value in the engine. */
+  wrote(key: string): void {
+    this.near?.wrote(key)
   }
 
   /** To be called before anything is stored: what that evicts follows from the reads before it. */
@@ -236,6 +247,7 @@ export class CacheCore<V> {
   close(): void {
     if (!this.#isClosed) {
       for (const space of this.#spaces.values()) space.close()
+      this.tier?.close()
       this.near?.clear()
       clearTimeout(this.#evictionTimer)
       this.#parts.recorder.flushIfOpen()
@@ -254,6 +266,7 @@ export function openCore<V>(
   options: CacheOptions,
   kind: CacheKind = 'cache',
   shared: string | undefined = options.name,
+  tier?: TierFactory,
 ): CacheCore<V> {
   const { name, near = {}, loading = {}, clock, traceKeys = false, json = 'strict' } = options
   const { max, maxSize, maxEntrySize, ttl, updateAgeOnGet, policy, serializer } = options
@@ -270,6 +283,7 @@ export function openCore<V>(
       clock,
       format: serializer && FORMATS[serializer],
       label: name,
+      tiered: tier !== undefined,
     },
     options.engine,
   )
@@ -280,7 +294,7 @@ export function openCore<V>(
   }
   return new CacheCore<V>({
     name,
-    engine,
+    engine: tier === undefined ? engine : tier.wrap(engine),
     serializer: found,
     near,
     loading,
@@ -290,5 +304,6 @@ export function openCore<V>(
     recorder: new LoadRecorder(engine),
     path: '',
     loadEvents: inEngine,
+    tier,
   })
 }

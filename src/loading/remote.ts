@@ -42,7 +42,7 @@ export async function takeRemote<V>(
 function take<V>(host: LoadHost<V>, second: SecondTier, load: Sought<V>, found: Found): boolean {
   const { engine, share } = host
   const { request, flight, fence } = load
-  const { stored, tags, grace } = found
+  const { stored } = found
   const result = resultOf(stored, false, share, true)
   try {
     // Whoever may write to the second tier may have put anything there.
@@ -52,10 +52,9 @@ function take<V>(host: LoadHost<V>, second: SecondTier, load: Sought<V>, found: 
   } catch {
     return false
   }
-  const left = found.freshUntil - second.now()
-  if (left <= 0) return false
   flight.check((more) => engine.permits(request.key, fence, more))
-  const outcome = host.store(request.key, stored, left, fence, tags, grace)
+  const outcome = second.adopt(request.key, found, fence)
+  if (outcome === Outcome.Expired) return false
   if (outcome === Outcome.Fenced) {
     flight.resolve(resultOf(stored, true, share))
     return true
