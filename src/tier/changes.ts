@@ -5,11 +5,11 @@ import type { Moment, TierControl } from '../engine/capabilities.js'
 import { Outcome } from '../engine/engine.js'
 import type { Connection } from './connection.js'
 import type { TierCounts } from './counts.js'
+import type { Fills } from './fills.js'
 import { CLEAR, keyChange, type LocalValues, tagChange } from './local.js'
 import { wireName } from './names.js'
 import type { TierSettings } from './options.js'
 import type { ChangeReply } from './record.js'
-import type { Remote } from './remote.js'
 import type { ServerTime } from './server-time.js'
 
 /** The most names in one change; what is more goes in several. */
@@ -24,7 +24,7 @@ export interface ChangesParts {
   readonly control: TierControl
   readonly connection: Connection
   readonly local: LocalValues
-  readonly remote: Remote
+  readonly fills: Fills
   readonly counts: TierCounts
   readonly time: ServerTime
   readonly settings: TierSettings
@@ -73,7 +73,7 @@ export class Changes {
   }
 
   async #write({ key, stored, ttl, tags }: TierEntry): Promise<boolean> {
-    const { control, local, remote, time } = this.#parts
+    const { control, local, fills, time } = this.#parts
     const began = control.time()
     const seen = control.seen()
     local.delete(key)
@@ -90,7 +90,7 @@ export class Changes {
     if (outcome !== Outcome.Stored) local.delete(key)
     local.suspended.delete(key)
     if (!isAlone || outcome === Outcome.TooLarge || life <= 0) return false
-    remote.fillChanged(key, stored, reply.at, reply.time - age, life, names)
+    fills.store(key, stored, reply.at, reply.time - age, { ttl: life, grace: 0 }, names)
     return true
   }
 

@@ -188,7 +188,8 @@ export class Connection {
   #retryLater(error: unknown): void {
     if (this.#isClosed) return
     const wait = Math.min(LAST_RETRY, FIRST_RETRY * 2 ** Math.min(this.#retries++, 10))
-    const isServing = error instanceof RecordError && !(error instanceof RecordTimeout) && error.failure !== 'detached'
+    const isServing =
+      error instanceof RecordError && !(error instanceof RecordTimeout) && error.failure !== 'detached'
     this.#retry = startTimer(wait * (0.5 + Math.random() / 2), () => {
       // Another server may be the master by now, or this connection may never answer.
       if (isServing) this.#attach()

@@ -31,15 +31,7 @@ export type TierState = 'connecting' | 'ok' | 'suspended' | 'closed'
 
 /** Told on `sark-cache:tier`. */
 export interface TierMessage {
-  type:
-    | 'attached'
-    | 'gone'
-    | 'suspended'
-    | 'resumed'
-    | 'cleared'
-    | 'pending'
-    | 'delivered'
-    | 'breaker'
+  type: 'attached' | 'gone' | 'suspended' | 'resumed' | 'cleared' | 'pending' | 'delivered' | 'breaker'
   namespace: string
   /** Why, where that is known: an error, the reason of a clear, the state of the breaker. */
   reason: unknown

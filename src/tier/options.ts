@@ -1,6 +1,15 @@
 import { type CacheOptions, near, parseCacheOptions, ttl } from '../cache/options.js'
 import { outOfRange, wrongType } from '../common/errors.js'
-import { choice, defineOptions, duration, flag, limit, name, type Parse, type Schema } from '../common/options.js'
+import {
+  choice,
+  defineOptions,
+  duration,
+  flag,
+  limit,
+  name,
+  type Parse,
+  type Schema,
+} from '../common/options.js'
 import { POLICIES } from '../common/settings.js'
 import { checkNumber } from '../common/validate.js'
 import { MAX_TTL } from '../engine/limits.js'
@@ -73,14 +82,16 @@ const namespace: Parse<string> = (value, name) => {
 
 const staleness: Parse<number> = (value, name) => {
   checkNumber(value, name, 'a number of ms')
-  if (!(value >= LEAST_STALENESS)) throw outOfRange(`${name} must be at least ${LEAST_STALENESS} ms, not ${value}`)
+  if (!(value >= LEAST_STALENESS))
+    throw outOfRange(`${name} must be at least ${LEAST_STALENESS} ms, not ${value}`)
   return value
 }
 
 /** Ms of more than 0 that a timer can wait. */
 const wait: Parse<number> = (value, name) => {
   const ms = duration(value, name)
-  if (!(ms > 0 && ms < 2 ** 31)) throw outOfRange(`${name} must be more than 0 ms and less than 2³¹, not ${ms}`)
+  if (!(ms > 0 && ms < 2 ** 31))
+    throw outOfRange(`${name} must be more than 0 ms and less than 2³¹, not ${ms}`)
   return ms
 }
 

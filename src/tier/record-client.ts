@@ -117,6 +117,12 @@ export class RecordClient {
     await this.#run(LAND, [this.#keys.entry + key, this.#keys.lease + key], args)
   }
 
+  /** Takes the lease of a load for `ms` ms; says whether nobody else has it. */
+  async claim(key: string, token: string, ms: number): Promise<boolean> {
+    const command = ['SET', this.#keys.lease + key, token, 'PX', String(wholeMs(ms)), 'NX']
+    return (await this.#send(command)) !== null
+  }
+
   /**
    * Waits until there are changes after `after`, `ms` at most. It may end at any time, and a new epoch does not end it:
    * what there is {@link follow} tells.

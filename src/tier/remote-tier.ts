@@ -11,6 +11,7 @@ import { portsOf } from './clients/connect.js'
 import type { RedisConnect, RedisRole } from './clients/port.js'
 import { Connection } from './connection.js'
 import { noCounts, type TierCounts } from './counts.js'
+import { Fills } from './fills.js'
 import { Follower } from './follower.js'
 import type { TierHealth, TierMessage, TierState } from './health.js'
 import { LocalValues } from './local.js'
@@ -36,7 +37,6 @@ const messages = channel('sark-cache:tier')
 export class RemoteTier implements Tier {
   readonly #settings: TierSettings
   readonly #namespace: string
-  readonly #host: TierHost
   readonly #control: TierControl
   readonly #local: LocalValues
   readonly #connect: RedisConnect
@@ -69,12 +69,27 @@ export class RemoteTier implements Tier {
     )
     this.#data = this.#open('data')
     const time = new ServerTime()
-    const shared = { control, connection: this.#data, local: this.#local, counts: this.#counts, time, settings }
+    const shared = {
+      control,
+      connection: this.#data,
+      local: this.#local,
+      counts: this.#counts,
+      time,
+      settings,
+    }
     const mostBytes = Math.min(maxEntrySize, maxSize)
-    this.second = new Remote({ ...shared, breaker: this.#breaker, format: engine.format, mostBytes })
+    const { format } = engine
+    const fills = new Fills({
+      ...shared,
+      breaker: this.#breaker,
+      timeout: settings.writeTimeout,
+      format,
+      mostBytes,
+    })
+    this.second = new Remote({ ...shared, breaker: this.#breaker, fills, format })
     this.#changes = new Changes({
       ...shared,
-      remote: this.second,
+      fills,
       onPending: (reason) => this.#tell('pending', reason),
       onDelivered: () => this.#tell('delivered', undefined),
     })

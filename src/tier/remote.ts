@@ -8,17 +8,15 @@ import type { Found, Life, Missing, Refreshed, SecondTier } from '../loading/sec
 import type { Breaker } from './breaker.js'
 import { type Connection, RecordTimeout } from './connection.js'
 import type { TierCounts } from './counts.js'
-import { seal, type SealedEntry } from './entry.js'
 import { storedOf } from './envelope.js'
+import type { Fills } from './fills.js'
 import type { LocalValues } from './local.js'
 import { wireName } from './names.js'
 import type { TierSettings } from './options.js'
-import type { LeaseRequest } from './record-client.js'
 import type { RecordHit, RecordReply } from './record.js'
+import type { LeaseRequest } from './record-client.js'
 import type { ServerTime } from './server-time.js'
 
-/** The most fills under way; what comes beside them is not stored in Redis. */
-const MOST_FILLS = 1_000
 /** Ms after which a value that another process loads is asked for again: first, and at the most. */
 const FIRST_LOOK = 2
 const LAST_LOOK = 64
@@ -60,9 +58,9 @@ export interface RemoteParts {
   readonly counts: TierCounts
   readonly time: ServerTime
   readonly settings: TierSettings
-  /** The number of the serializer, and the most bytes of a value. */
+  readonly fills: Fills
+  /** The number of the serializer. */
   readonly format: number
-  readonly mostBytes: number
 }
 
 /** Finds values in Redis, and stores there what was loaded. */
@@ -72,7 +70,6 @@ export class Remote implements SecondTier {
   readonly #stale = new Map<string, Stale>()
   /** Reads under way that no load waits for, by key. */
   readonly #reads = new Map<string, { began: number; fence: number; value: Promise<Stored | undefined> }>()
-  #fills = 0
 
   constructor(parts: RemoteParts) {
     this.#parts = parts
@@ -278,13 +275,7 @@ export class Remote implements SecondTier {
     return this.#miss(began, fence, seen[0] > 0 ? seen : undefined, time.when(this.now()), token)
   }
 
-  #miss(
-    began: number,
-    fence: number,
-    proof?: Moment,
-    time?: number,
-    token?: string,
-  ): Miss {
+  #miss(began: number, fence: number, proof?: Moment, time?: number, token?: string): Miss {
     return {
       kind: 'missing',
       proof: time === undefined ? undefined : proof,
@@ -298,69 +289,33 @@ export class Remote implements SecondTier {
   keep(key: string, stored: Stored, life: Life, tags: readonly string[], missing: Missing): void {
     const miss = missing as Miss
     const { proof, time, began, fence, token } = miss
-    const { local, format, mostBytes } = this.#parts
+    const { local, fills } = this.#parts
     const names = tags.map(wireName)
     const age = this.now() - began
     if (!this.isHeld) local.suspended.keep(key, stored, life.ttl - age, age, fence, names)
     if (proof === undefined) return
-    const sealed = seal(stored, format, proof, time, life, names, mostBytes)
-    if (sealed === undefined || !this.#fill(key, sealed, token)) return
+    if (!fills.store(key, stored, proof, time, life, names, token)) return
     // It is given back with the entry.
     miss.token = undefined
-  }
-
-  /** Stores an entry, if that can be done now. */
-  #fill(key: string, { bytes, expiresAt }: SealedEntry, token?: string): boolean {
-    const { control, connection, counts, settings, breaker } = this.#parts
-    const isPossible = connection.isUsable && control.pendingCount() === 0 && breaker.state === 'closed'
-    if (!isPossible || this.#fills >= MOST_FILLS) {
-      counts.fillErrors++
-      return false
-    }
-    this.#fills++
-    connection
-      .send(settings.writeTimeout, (client) =>
-        token === undefined
-          ? client.fill(key, bytes, expiresAt)
-          : client.land(key, token, bytes, expiresAt),
-      )
-      .then(
-        () => counts.fills++,
-        () => counts.fillErrors++,
-      )
-      .finally(() => this.#fills--)
-    return true
   }
 
   end(key: string, missing: Missing): void {
     this.#stale.delete(key)
     const { token } = missing as Miss
-    const { connection, settings } = this.#parts
-    if (token === undefined || !connection.isUsable) return
-    // Where a value was kept it is gone already; else others wait in vain.
-    connection.send(settings.writeTimeout, (client) => client.land(key, token, undefined, 0)).catch(() => {})
+    if (token !== undefined) this.#parts.fills.end(key, token)
   }
 
   /** Stores a value that changes nothing for others. */
   fill({ key, stored, ttl, tags }: TierEntry, fence: TierFence): boolean {
-    const { local, control, format, mostBytes, time } = this.#parts
+    const { local, control, fills, time } = this.#parts
     const names = tags.map(wireName)
-    const life = (ttl ?? local.engine.settings.ttl)
-    const outcome = local.store(key, stored, life, fence.local, names, 0)
-    if (outcome !== Outcome.Stored) return false
+    const life = ttl ?? local.engine.settings.ttl
+    if (local.store(key, stored, life, fence.local, names, 0) !== Outcome.Stored) return false
     const began = time.when(fence.at)
     if (fence.epoch > 0 && began !== undefined && fence.epoch === control.seen()[0]) {
       const at: Moment = [fence.epoch, fence.sequence]
-      const sealed = seal(stored, format, at, began, { ttl: life, grace: 0 }, names, mostBytes)
-      if (sealed !== undefined) this.#fill(key, sealed)
+      fills.store(key, stored, at, began, { ttl: life, grace: 0 }, names)
     }
     return true
-  }
-
-  /** The proof and the time are those of a change that was just acknowledged. */
-  fillChanged(key: string, stored: Stored, at: Moment, began: number, ttl: number, names: readonly string[]): void {
-    const { format, mostBytes } = this.#parts
-    const sealed = seal(stored, format, at, began, { ttl, grace: 0 }, names, mostBytes)
-    if (sealed !== undefined) this.#fill(key, sealed)
   }
 }

@@ -41,7 +41,14 @@ export class SuspendedValues {
    *
    * @param age The ms since its load began.
    */
-  keep(key: string, stored: Stored, left: number, age: number, fence: number, tags: readonly string[]): boolean {
+  keep(
+    key: string,
+    stored: Stored,
+    left: number,
+    age: number,
+    fence: number,
+    tags: readonly string[],
+  ): boolean {
     const life = Math.floor(Math.min(left, this.#maxStaleness - age))
     return life > 0 && this.#engine.set(key, stored, life, fence, tags) === Outcome.Stored
   }

@@ -1,0 +1,10 @@
+/** `sark-cache/tier`: caches of which all processes are told each change, by Redis or Valkey. */
+export type { TierFactory } from '../cache/tier.js'
+export type { RedisConnect, RedisPort, RedisReply, RedisRole } from './clients/port.js'
+export type { TierCounts } from './counts.js'
+export type { Fence } from './fence.js'
+export type { TierHealth, TierMessage, TierState } from './health.js'
+export type { RedisTierOptions, TieredCacheOptions } from './options.js'
+export { redisTier } from './redis-tier.js'
+export type { TierSetOptions } from './set-options.js'
+export { TieredCache, type TieredStats } from './tiered-cache.js'
