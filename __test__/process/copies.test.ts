@@ -36,7 +36,7 @@ beforeAll(() => {
     return copy
   }
   copies = { a: install('a'), b: install('b'), other: install('other') }
-  patch('const STORE_FORMAT = 2;', 'const STORE_FORMAT = 1000;')
+  patch('const STORE_FORMAT = 3;', 'const STORE_FORMAT = 1000;')
   patch('(peer) => peer.abi === ABI', '(peer) => peer.isOwn')
 })
 

@@ -16,6 +16,9 @@ export const MAX_NAMESPACES = 65_535
 /** The longest TTL in ms that entries keep, about 278 years; a longer one is for ever. */
 export const MAX_TTL = 2 ** 43 - 1
 
+/** The longest TTL in ms that entries of a tiered cache keep, 30 days; a longer one is this one. Copies have a limit so. */
+export const MAX_TIERED_TTL = 30 * 24 * 3_600_000
+
 /** The longest grace in ms, as in the native engine. */
 export const MAX_GRACE = 2 ** 32 - 1
 

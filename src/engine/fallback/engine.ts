@@ -1,9 +1,14 @@
 import { CacheError } from '../../common/errors.js'
 import { Lifetime } from '../../common/lifetime.js'
 import type { EngineSettings } from '../../common/settings.js'
-import type { EntrySource, RecordSlice, Restored, SharedCounters, WalkedKey } from '../capabilities.js'
-import { checkPrivate, reader } from '../clock.js'
-import { assertAgrees } from '../conflict.js'
+import type {
+  EntrySource,
+  RecordSlice,
+  Restored,
+  SharedCounters,
+  TierControl,
+  WalkedKey,
+} from '../capabilities.js'
 import {
   type Engine,
   type EngineOptions,
@@ -12,29 +17,15 @@ import {
   Outcome,
   type PurgeSlice,
 } from '../engine.js'
-import { holdName, sharedUnder } from '../names.js'
+import { holdName } from '../names.js'
 import type { Stored } from '../stored.js'
 import { type Entry, out } from './entries.js'
+import { increment } from './increment.js'
 import type { Namespace, StoredKey } from './namespaces.js'
-import { STORE_FORMAT, Store } from './store.js'
+import { openStore } from './open.js'
+import { STORE_FORMAT, type Store } from './store.js'
+import { FallbackTierControl, type TierState } from './tier-control.js'
 import { fromRecords, toRecords, walk } from './walk.js'
-
-function monotonicMs(): number {
-  return Math.floor(performance.now())
-}
-
-/** The store of a name that is open in this thread, or a new one. */
-function open(options: EngineOptions): Store {
-  checkPrivate(options)
-  const { name, clock } = options
-  const now = clock === undefined ? monotonicMs : reader(clock)
-  // Before anything is open: a clock may throw.
-  now()
-  const found = name === undefined ? undefined : (sharedUnder(name, 'js', STORE_FORMAT) as Store | undefined)
-  const store = found ?? new Store(options, now)
-  assertAgrees(options, store)
-  return store
-}
 
 /**
  * The engine in JavaScript, on the `lru-cache` package. It keeps every rule of the native engine but one:
@@ -45,6 +36,7 @@ export class FallbackEngine implements Engine, EntrySource {
   readonly kind = 'js'
   readonly settings: EngineSettings
   readonly format: number
+  readonly tier: TierControl | undefined
   readonly #name: string | undefined
   #open: Store | undefined
   readonly #namespace: Namespace
@@ -57,12 +49,19 @@ export class FallbackEngine implements Engine, EntrySource {
     this.#open = store
     this.#namespace = namespace
     const leave = name === undefined ? undefined : holdName(name, 'js', STORE_FORMAT, store)
-    this.#lifetime = new Lifetime(this, () => leave?.(), root === undefined ? undefined : root.#lifetime)
+    const { tier } = store
+    const owner = {}
+    this.tier = tier && new FallbackTierControl(() => this.#store.tier as TierState, owner)
+    const release = () => {
+      leave?.()
+      tier?.release(owner)
+    }
+    this.#lifetime = new Lifetime(this, release, root === undefined ? undefined : root.#lifetime)
   }
 
   /** @throws `ERR_CACHE_OPTIONS_CONFLICT`; what a clock throws. */
   static open(options: EngineOptions): FallbackEngine {
-    const store = open(options)
+    const store = openStore(options)
     return new FallbackEngine(store, options.name, store.namespaces.root)
   }
 
@@ -106,7 +105,9 @@ export class FallbackEngine implements Engine, EntrySource {
   }
 
   take(key: string): Stored | undefined {
-    return out(this.#store.remove(this.#at(key)))
+    const store = this.#store
+    const removed = store.remove(this.#at(key))
+    return store.answers ? out(removed) : undefined
   }
 
   has(key: string): boolean {
@@ -144,7 +145,7 @@ export class FallbackEngine implements Engine, EntrySource {
   }
 
   increment(key: string, by: number, ttl?: number): number {
-    return this.#store.increment(this.#namespace, key, by, ttl)
+    return increment(this.#store, this.#namespace, key, by, ttl)
   }
 
   delete(key: string): boolean {
@@ -187,7 +188,8 @@ export class FallbackEngine implements Engine, EntrySource {
   }
 
   walk(): Generator<WalkedKey[], void, undefined> {
-    return walk(this.#store.all(this.#namespace))
+    const isAnswered = () => this.#store.answers
+    return walk(this.#store.all(this.#namespace), isAnswered)
   }
 
   toRecords(max: number): Generator<RecordSlice, void, undefined> {

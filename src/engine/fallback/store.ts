@@ -1,15 +1,15 @@
 import type { EngineSettings } from '../../common/settings.js'
 import { type EngineOptions, type EngineStats, noStats, Outcome } from '../engine.js'
-import { ENTRY_OVERHEAD, MAX_GRACE, MAX_TTL } from '../limits.js'
-import { notANumber, notFinite, parseNumber } from '../number.js'
+import { ENTRY_OVERHEAD, MAX_GRACE, MAX_TIERED_TTL, MAX_TTL } from '../limits.js'
 import type { Stored } from '../stored.js'
-import { chargeOf, sizeOf } from './charge.js'
+import { chargeOf } from './charge.js'
 import { CounterGroups } from './counters.js'
 import { Entries, type Entry } from './entries.js'
 import { Fences } from './fences.js'
 import { Leases } from './leases.js'
 import { type Namespace, Namespaces, type StoredKey } from './namespaces.js'
 import { settingsOf } from './settings.js'
+import { TierState } from './tier-control.js'
 
 /** How an entry leaves by its key. */
 type Removal = 'expirations' | 'invalidations' | 'deletes'
@@ -18,7 +18,7 @@ type Removal = 'expirations' | 'invalidations' | 'deletes'
  * The number of what copies of the package find in each other's stores. It changes whenever a copy of before could not
  * use a {@link Store} of now, or the other way round.
  */
-export const STORE_FORMAT = 2
+export const STORE_FORMAT = 3
 
 /** What the fallback engines of one name in one thread share: entries, order, deadlines, versions, leases. */
 export class Store {
@@ -29,6 +29,8 @@ export class Store {
   readonly namespaces = new Namespaces()
   readonly leases = new Leases()
   readonly counters = new CounterGroups()
+  /** `undefined` where there is no second tier. */
+  readonly tier: TierState | undefined
   readonly now: () => number
   stats = noStats()
   readonly entries: Entries
@@ -40,6 +42,7 @@ export class Store {
     this.format = options.format ?? 0
     this.fences = new Fences(Math.min(this.settings.max, this.settings.maxSize / ENTRY_OVERHEAD))
     this.now = now
+    this.tier = options.tiered ? new TierState(now) : undefined
     this.entries = new Entries(this.settings.max, this.settings.maxSize, now, {
       onDrop: (entry, cause) => this.#count(cause, entry),
       onGone: (entry, isReplaced) => this.#onGone(entry, isReplaced),
@@ -96,8 +99,18 @@ export class Store {
     return this.#isInvalidated(entry) ? 'invalidations' : 'deletes'
   }
 
+  get tiered(): boolean {
+    return this.tier !== undefined
+  }
+
+  /** Whether reads are answered: not while the lease of a second tier is lost. */
+  get answers(): boolean {
+    return this.tier === undefined || this.tier.isHeld
+  }
+
   /** The entry under `key`, stale or not; one that can not be read any more is removed. */
   findStale(key: StoredKey): Entry | undefined {
+    if (!this.answers) return undefined
     return this.#current(this.entries.peek(key))
   }
 
@@ -113,6 +126,11 @@ export class Store {
 
   /** The readable entry under `key`. */
   find(key: StoredKey): Entry | undefined {
+    return this.answers ? this.#findHeld(key) : undefined
+  }
+
+  /** The entry under `key` that can be read when reads are answered. */
+  #findHeld(key: StoredKey): Entry | undefined {
     return this.#fresh(this.entries.peek(key))
   }
 
@@ -124,7 +142,7 @@ export class Store {
 
   /** As `find`, counted and used; a stale entry is used as well, for it may be served. */
   use(namespace: Namespace, bareKey: string): Entry | undefined {
-    const entry = this.#fresh(this.entries.use(namespace.at(bareKey)))
+    const entry = this.answers ? this.#fresh(this.entries.use(namespace.at(bareKey))) : undefined
     if (entry === undefined) {
       this.count('misses', namespace)
       return undefined
@@ -146,9 +164,9 @@ export class Store {
 
   touch(key: StoredKey, ttl: number | undefined): boolean {
     if (ttl === 0) return this.remove(key) !== undefined
-    const entry = this.find(key)
+    const entry = this.#findHeld(key)
     if (entry === undefined) return false
-    const freshUntil = this.now() + Math.ceil(ttl ?? entry.ttl)
+    const freshUntil = this.now() + Math.ceil(this.#lifeOf(ttl ?? entry.ttl))
     entry.freshUntil = freshUntil
     entry.deadline = freshUntil + entry.grace
     this.entries.schedule(entry)
@@ -158,37 +176,10 @@ export class Store {
     return true
   }
 
-  increment(namespace: Namespace, bareKey: string, by: number, ttl: number | undefined): number {
-    if (!Number.isFinite(by)) throw notFinite(bareKey)
-    const key = namespace.at(bareKey)
-    const old = this.find(key)
-    if (old === undefined) {
-      this.set(namespace, bareKey, JSON.stringify(by), ttl, undefined, undefined, undefined)
-      return by
-    }
-    const number = parseNumber(old.value)
-    if (number === undefined) throw notANumber(bareKey)
-    const sum = number + by
-    if (!Number.isFinite(sum)) throw notFinite(bareKey)
-    const value = JSON.stringify(sum)
-    const size = old.size - sizeOf(old.value) + sizeOf(value)
-    const { maxEntrySize, maxSize } = this.settings
-    if (size > Math.min(maxEntrySize, maxSize)) {
-      this.remove(key)
-      this.count('rejections', namespace)
-      return sum
-    }
-    const sequence = this.fences.write()
-    this.#store({
-      ...old,
-      value,
-      size,
-      fence: sequence,
-      written: sequence,
-      due: undefined,
-      copy: undefined,
-    })
-    return sum
+  /** The TTL that is kept of one that was asked for. */
+  #lifeOf(ttl: number): number {
+    if (this.tier !== undefined) return Math.min(ttl, MAX_TIERED_TTL)
+    return ttl > MAX_TTL ? Infinity : ttl
   }
 
   remove(key: StoredKey): Entry | undefined {
@@ -216,8 +207,7 @@ export class Store {
       return Outcome.Fenced
     }
     const { maxSize, maxEntrySize } = this.settings
-    const asked = ttl ?? this.settings.ttl
-    const life = asked > MAX_TTL ? Infinity : asked
+    const life = this.#lifeOf(ttl ?? this.settings.ttl)
     const keep = life === Infinity || grace === undefined ? 0 : Math.min(Math.floor(grace), MAX_GRACE)
     const size = chargeOf(bareKey, value, tags?.length ?? 0, keep > 0, namespace.words)
     const fits = size <= Math.min(maxEntrySize, maxSize)
@@ -229,7 +219,7 @@ export class Store {
     }
     const sequence = this.fences.write()
     const freshUntil = this.now() + Math.ceil(life)
-    this.#store({
+    this.put({
       key,
       namespace,
       bareKey,
@@ -249,7 +239,7 @@ export class Store {
   }
 
   /** Puts an entry in, in the place of what is under its key. */
-  #store(entry: Entry): void {
+  put(entry: Entry): void {
     const old = this.entries.peek(entry.key)
     if (old !== undefined && old.freshUntil <= this.now()) this.#count('expirations', old)
     this.entries.put(entry)
@@ -291,6 +281,7 @@ export class Store {
 
   /** The readable entries of a namespace at this moment. */
   all(namespace: Namespace): Entry[] {
+    if (!this.answers) return []
     const isOne = (entry: Entry) => entry.namespace === namespace && this.#isReadable(entry)
     return this.entries.values().filter(isOne)
   }

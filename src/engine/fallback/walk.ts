@@ -6,9 +6,12 @@ import type { Entry } from './entries.js'
 /** The entries of a slice. */
 const BATCH = 256
 
-/** The keys of entries, the last used first. */
-export function* walk(all: readonly Entry[]): Generator<WalkedKey[], void, undefined> {
-  for (let at = 0; at < all.length; at += BATCH) {
+/** The keys of entries, the last used first, as long as reads are answered. */
+export function* walk(
+  all: readonly Entry[],
+  isAnswered: () => boolean,
+): Generator<WalkedKey[], void, undefined> {
+  for (let at = 0; at < all.length && isAnswered(); at += BATCH) {
     yield all.slice(at, at + BATCH).map(({ bareKey }, index) => ({ key: bareKey, uses: -at - index }))
   }
 }

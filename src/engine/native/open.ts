@@ -47,7 +47,7 @@ export function openCache(binding: Binding, options: EngineOptions): Opened {
       policy: POLICIES[policy] as EvictionPolicy,
       updateAgeOnGet: updateAgeOnGet === 1,
     }
-    assertAgrees(options, { settings, format: serializer })
+    assertAgrees(options, { settings, format: serializer, tiered: false })
     return {
       binding: now === undefined ? binding : telling(binding, now),
       cache,
