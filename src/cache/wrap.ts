@@ -20,12 +20,12 @@ export interface WrapOptions<A extends unknown[], V>
 }
 
 /** A cached function, as {@link Cache.wrap} makes it. */
-export interface Wrapped<A extends unknown[], V> {
+export interface Wrapped<A extends unknown[], V, R = boolean> {
   (...args: A): Promise<V>
   /** The key of a call with these arguments. */
   key(...args: A): string
   /** Removes the result for these arguments; says whether there was one. A load of it under way is not stored. */
-  delete(...args: A): boolean
+  delete(...args: A): R
 }
 
 type Tags<A extends unknown[], V> = NonNullable<WrapOptions<A, V>['tags']>
@@ -38,11 +38,17 @@ function schemaOf<A extends unknown[], V>(): Schema<WrapOptions<A, V>> {
   return { ...rest, tags, key: callable<(...args: A) => string>, context: flag }
 }
 
-export function wrap<A extends unknown[], V>(
+/**
+ * @param wired The key by which the cache knows a key.
+ * @param remove Removes what is under a key of the cache.
+ */
+export function wrap<A extends unknown[], V, R = boolean>(
   core: CacheCore<V>,
   load: (...args: never[]) => V | Promise<V>,
   options: WrapOptions<A, V>,
-): Wrapped<A, V> {
+  wired: (key: string) => string = (key) => key,
+  remove: (key: string) => R = (key) => core.delete(key) as R,
+): Wrapped<A, V, R> {
   checkFunction(load, 'load')
   const {
     key: makeKey,
@@ -76,7 +82,7 @@ export function wrap<A extends unknown[], V>(
     let of: string
     let value: V | undefined
     try {
-      of = key(...args)
+      of = wired(key(...args))
       value = core.get(of)
       if (value !== undefined && settings.refreshAhead > 0) {
         if (core.loader.refreshIfDue(request(of, args))) value = core.peek(of)
@@ -88,8 +94,8 @@ export function wrap<A extends unknown[], V>(
   }
   return Object.assign(wrapped, {
     key,
-    delete(...args: A): boolean {
-      return core.delete(key(...args))
+    delete(...args: A): R {
+      return remove(wired(key(...args)))
     },
   })
 }

@@ -17,17 +17,31 @@ export interface Load<V> extends Sought<V> {
   readonly fresh: FreshLoads | undefined
 }
 
-/** Finds the value of a request in the second tier, where there is one, or else by the function of the request. */
-export async function runLoad<V>(owner: object, host: LoadHost<V>, load: Load<V>): Promise<void> {
+/**
+ * Finds the value of a request in the second tier, where there is one, or else by the function of the request.
+ *
+ * @param onLoad Told before the function is called.
+ */
+export async function runLoad<V>(
+  owner: object,
+  host: LoadHost<V>,
+  load: Load<V>,
+  onLoad: () => void,
+): Promise<void> {
   const { second } = host
   const { request, flight } = load
   const { key, hardTimeout } = request
   flight.startLoad(hardTimeout, () => timedOut(subjectOf(request), 'hardTimeout', hardTimeout))
-  if (second === undefined) return loadValue(owner, host, load, undefined)
+  if (second === undefined) {
+    onLoad()
+    return loadValue(owner, host, load, undefined)
+  }
   const missing = load.fresh === undefined ? await takeRemote(host, second, load) : second.skip()
   if (missing === undefined) return
   try {
-    if (!flight.isOver) await loadValue(owner, host, load, missing)
+    if (flight.isOver) return
+    onLoad()
+    await loadValue(owner, host, load, missing)
   } catch (error) {
     // Whoever waits may be served what was found stale, which is at hand until the end.
     flight.fail(error)

@@ -247,8 +247,7 @@ export class Loader<V> implements CallHost<V> {
   }
 
   #load(load: Load<V>): Promise<void> {
-    this.#count('loads')
-    return runLoad(this, this.#host, load)
+    return runLoad(this, this.#host, load, () => this.#count('loads'))
   }
 
   onFailedCall(): void {

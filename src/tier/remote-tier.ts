@@ -56,7 +56,6 @@ export class RemoteTier implements Tier {
     const control = engine.tier as TierControl
     this.#settings = settings
     this.#namespace = namespace
-    this.#host = host
     this.#control = control
     this.#beat = Math.min(LONGEST_BEAT, settings.maxStaleness / 4)
     this.#connect = portsOf(settings.redis, keysOf(namespace).newer)

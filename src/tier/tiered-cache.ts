@@ -2,6 +2,7 @@ import type { CacheCore } from '../cache/core.js'
 import { openCore } from '../cache/core.js'
 import { inspect } from '../cache/inspect.js'
 import { type CacheStats, resetStatsOf, statsOf } from '../cache/stats.js'
+import { type WrapOptions, type Wrapped, wrap } from '../cache/wrap.js'
 import { internals } from '../common/internals.js'
 import { abortSignal } from '../common/options.js'
 import type { EngineKind, EngineSettings } from '../common/settings.js'
@@ -129,6 +130,20 @@ export class TieredCache<V = unknown> implements AsyncDisposable {
     return value
   }
 
+  /** As `Cache.wrap`; `delete(...args)` of what it makes is as {@link TieredCache.delete}. */
+  wrap<F extends (...args: never[]) => V | Promise<V>>(
+    load: F,
+    options: WrapOptions<Parameters<F>, Awaited<ReturnType<F>>> & { context?: false | undefined },
+  ): Wrapped<Parameters<F>, Awaited<ReturnType<F>>, Promise<boolean>>
+  wrap<A extends unknown[], T extends V = V>(
+    load: (...args: [...args: A, context: LoadContext<T>]) => T | Promise<T>,
+    options: WrapOptions<A, T> & { context: true },
+  ): Wrapped<A, T, Promise<boolean>>
+  wrap(load: never, options: never): Wrapped<never[], V, Promise<boolean>> {
+    const remove = async (key: string) => (await this.#remove([key]))[0] as boolean
+    return wrap(this[internals], load, options, wireName, remove)
+  }
+
   /**
    * Stores `value` under `key`, for all processes: as {@link TieredCache.delete}, and then the value, if nobody else
    * changed the key or a tag of it meanwhile. With a `fence` it changes nothing for others, for it was loaded: it is
@@ -159,7 +174,10 @@ export class TieredCache<V = unknown> implements AsyncDisposable {
 
   /** {@link TieredCache.delete} for each of `keys`, in one go. */
   async deleteMany(keys: readonly string[]): Promise<boolean[]> {
-    const wired = checkedKeys(keys).map(wireName)
+    return this.#remove(checkedKeys(keys).map(wireName))
+  }
+
+  async #remove(wired: readonly string[]): Promise<boolean[]> {
     const was = this[internals].engine.hasMany(wired)
     if (wired.length > 0) await this.#tier.change(wired.map((key) => ({ kind: 'key', key })))
     return was
