@@ -38,6 +38,9 @@ const call = fc.oneof(
   step('touch', [key], (engine, key) => engine.touch(key)),
   step('increment', [key, by, ttl], (engine, ...args) => engine.increment(...args)),
   step('invalidateTag', [tag], (engine, tag) => engine.invalidateTag(tag)),
+  step('extend', [fc.integer({ min: 0, max: 100 })], ({ tier }, ms) => tier?.extend(1, tier.time() + ms)),
+  step('saw', [fc.constantFrom(1, 1, 1, 1, 2)], ({ tier }, epoch) => tier?.saw(epoch, 1)),
+  step('suspend', [], ({ tier }) => tier?.suspend()),
   step('purge', [fc.constantFrom(0, 100)], (engine, budget) => engine.purge(budget).removed),
 )
 
@@ -75,12 +78,17 @@ describe.skipIf(withoutRust)('both engines', () => {
       max: fc.integer({ min: 3, max: 8 }),
       ttl: fc.option(fc.integer({ min: 1, max: 50 }), { nil: undefined }),
       updateAgeOnGet: fc.boolean(),
+      tiered: fc.boolean(),
     })
     fc.assert(
       fc.property(options, fc.array(fc.tuple(call, wait), { maxLength: 80 }), (options, steps) => {
         const clock = { ms: 0, now: () => clock.ms }
         const engines = (['rust', 'js'] as const).map((kind) => openEngine({ ...options, clock }, kind))
         const [rust, js] = engines as [Engine, Engine]
+        for (const { tier } of engines) {
+          tier?.saw(1, 1)
+          tier?.extend(1, 10_000)
+        }
         const done: string[] = []
         for (const [[name, run], ms] of steps) {
           clock.ms += ms

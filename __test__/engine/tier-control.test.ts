@@ -9,7 +9,7 @@ const DAY = 24 * 3_600_000
 
 const tierOf = (engine: Engine) => engine.tier as TierControl
 
-describe.each(engines.filter((kind) => kind === 'js'))('the tier control of the %s engine', (kind) => {
+describe.each(engines)('the tier control of the %s engine', (kind) => {
   /** A tiered engine, a clock to move its time with, and its control. */
   function open(options: EngineOptions = {}) {
     const clock = { ms: 5_000, now: () => clock.ms }

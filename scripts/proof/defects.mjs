@@ -9,7 +9,7 @@ import path from 'node:path'
 import { root } from '../lib.mjs'
 
 const SHUTTLE = { flags: '--cfg shuttle', args: ['--test', 'shuttle'] }
-const LOOM = { flags: '--cfg loom', args: ['--lib', '--', 'fence::', 'entry::'] }
+const LOOM = { flags: '--cfg loom', args: ['--lib', '--', 'fence::', 'entry::', 'follow::'] }
 const tests = (...names) => ({ flags: '', args: names.flatMap((name) => ['--test', name]) })
 
 /**
@@ -125,9 +125,10 @@ const known = [
   {
     name: 'an increment is made of what was read before the lock',
     file: 'cache/increment.rs',
-    from: /let Some\(old\) = self\.table\.find\(hash, key\)\.filter\(\|entry\| self\.is_readable\(entry\)\) else \{\s*continue;?\s*\};/,
+    from: /let Some\(old\) = self\.table\.find\(hash, key\)\.filter\(\|entry\| self\.is_readable\(entry, lease\)\)\s*else \{\s*continue;?\s*\};/,
     to: 'let old = found;',
     also: [
+      [/let lease = self\.follow\.take\(\);/, ''],
       [
         /let found = self\.find_readable\(key\)\.is_some\(\);\s*if !found \{/,
         'let Some(found) = self.find_readable(key) else {',
@@ -213,6 +214,34 @@ const known = [
     from: /if budget == 0 && !self\.shards\.lock\(number\)\.has_expired\(now, STEPS_PER_LOCK\) \{\s*continue;\s*\}/,
     to: '',
     noticed: tests('behaviour'),
+  },
+  {
+    name: 'a lease is extended without what was applied before',
+    file: 'coherence/follow.rs',
+    from: /self\.until\.fetch_max\(until, Ordering::Release\);/,
+    to: 'self.until.fetch_max(until, Ordering::Relaxed);',
+    noticed: LOOM,
+  },
+  {
+    name: 'a lease is taken without what was applied before it was extended',
+    file: 'coherence/follow.rs',
+    from: /self\.until\.load\(Ordering::Acquire\) \} else/,
+    to: 'self.until.load(Ordering::Relaxed) } else',
+    noticed: LOOM,
+  },
+  {
+    name: 'a lease is extended in an epoch that may have been left behind meanwhile',
+    file: 'coherence/follow.rs',
+    from: /(let is_current = epoch != 0 && epoch == state\.seen\.epoch;)/,
+    to: 'let is_current = epoch != 0 && epoch == state.seen.epoch; drop(state);',
+    noticed: LOOM,
+  },
+  {
+    name: 'a lease is taken when the entry was found',
+    file: 'cache/mod.rs',
+    from: /let lease = self\.follow\.take\(\);\s*self\.find_current\(key\)\.filter\(\|_\| self\.answers\(lease\)\)/,
+    to: 'self.find_current(key).filter(|_| self.answers(self.follow.take()))',
+    noticed: SHUTTLE,
   },
 ]
 

@@ -14,9 +14,9 @@ function explore(cfg, args, env = {}) {
   })
 }
 
-/** Every interleaving of the fence and of an entry's references. */
+/** Every interleaving of the fence, of an entry's references, and of the lease of a second tier. */
 export function loom() {
-  explore('loom', ['--lib', '--', 'fence::', 'entry::'])
+  explore('loom', ['--lib', '--', 'fence::', 'entry::', 'follow::'])
 }
 
 /** Random schedules of the whole cache; `SARK_CACHE_SCHEDULES` says how many for each test. */

@@ -143,9 +143,11 @@ export interface MemorySource {
   readonly kind: 'rust'
   /** Whether the time is not that of the system, which is all that the memory tells. */
   readonly hasOwnClock: boolean
+  /** Whether reads are answered only while a lease is held, which {@link MemorySource.now} alone tells. */
+  readonly isTiered: boolean
   /** `undefined` where the runtime does not allow it. */
   nearMemory(): NearMemory | undefined
-  /** The ms of this moment, as deadlines are given. */
+  /** The ms of this moment, as deadlines are given; `Infinity` while reads are not answered. */
   now(): number
   get(key: string): Stored | undefined
   /** As `get`, with a report; `null` if the value is still that of the write of this number. */

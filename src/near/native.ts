@@ -76,6 +76,7 @@ export class NativeNearCache<V> implements NearCache<V> {
   readonly #decode: Decode<V>
   readonly #freezesAll: boolean
   readonly #isExact: boolean
+  readonly #isTiered: boolean
   /** `null` where there is none. */
   #memory: NearMemory | null | undefined
   #versions = NOTHING.versions
@@ -144,7 +145,8 @@ export class NativeNearCache<V> implements NearCache<V> {
     this.#source = source
     this.#decode = decode
     this.#freezesAll = freezesAll
-    this.#isExact = clock === 'exact' || source.hasOwnClock
+    this.#isTiered = source.isTiered
+    this.#isExact = clock === 'exact' || source.hasOwnClock || source.isTiered
     this.#max = Math.min(max ?? DEFAULT_NEAR_MAX, entries)
     this.#maxSize = maxSize ?? DEFAULT_NEAR_SIZE
     this.#lag = Math.min(512, Math.max(1, Math.floor(Math.min(entries, 2 ** 31) / 512)))
@@ -228,10 +230,16 @@ export class NativeNearCache<V> implements NearCache<V> {
   #holds(place: number): boolean {
     const checks = this.#checks
     const at = place * HALF
+    // Before the versions: what was applied before the lease was extended stands in them when the extension is seen.
+    if (this.#isTiered && this.#source.now() >= (checks[at + LIMIT] as number)) return false
     if (this.#versions[checks[at + CELL] as number] !== checks[at + VERSION]) return false
     if (this.#versions[INVALIDATED] !== checks[at + INVALIDATION]) return false
     const limit = checks[at + LIMIT] as number
-    return limit === Infinity || (this.#isExact ? this.#source.now() : (this.#time[0] as number)) < limit
+    return (
+      limit === Infinity ||
+      this.#isTiered ||
+      (this.#isExact ? this.#source.now() : (this.#time[0] as number)) < limit
+    )
   }
 
   /** Takes a copy that was found to hold for sure, if nothing changed for long enough. */

@@ -29,6 +29,7 @@ mod time;
 pub use cache::Cache;
 pub use cache::insert::Inserted;
 pub use cache::maintenance::{Cursor, Purge};
+pub use coherence::follow::{ChangeName, Follow, Moment};
 pub use coherence::leases::Claim;
 pub use coherence::version_table::{Stamp, VersionTable};
 pub use error::Error;

@@ -20,6 +20,11 @@ pub struct Options {
     /// Whether the TTL of an entry runs from its last [`get`](crate::Cache::get) rather than from its insertion.
     /// Default: `false`.
     pub slides: bool,
+    /// Whether there is a second tier, so that reads are answered only while the lease of [`Cache::follow`] is held: at
+    /// first it is not. Every entry has a deadline then, 30 days ahead at most. Default: `false`.
+    ///
+    /// [`Cache::follow`]: crate::Cache::follow
+    pub is_tiered: bool,
 }
 
 impl Options {

@@ -297,3 +297,30 @@ fn clearings_of_a_namespace_beside_writes() {
         cache.validate();
     });
 }
+
+/// A key is removed, and then a lease is extended that vouches for it: a read that is answered finds nothing any more,
+/// for the lease before has run out.
+#[test]
+fn a_read_takes_the_lease_before_it_looks() {
+    explore(|| {
+        let options = Options { max_entries: Some(4), is_tiered: true, ..Options::default() };
+        let cache = Arc::new(Cache::with_clock(options, ManualClock::at(15)).unwrap());
+        let stored = cache.insert("k".into(), "old".into(), InsertOptions::default());
+        assert_eq!(stored, Ok(Inserted::Stored));
+        assert!(cache.follow().saw(1, 0) && cache.follow().extend(1, 10));
+        let follower = {
+            let cache = Arc::clone(&cache);
+            thread::spawn(move || {
+                assert!(cache.remove("k".into()));
+                assert!(cache.follow().extend(1, 20));
+            })
+        };
+        match thread_rng().gen_range(0..4) {
+            0 => assert!(cache.get("k".into()).is_none()),
+            1 => assert!(cache.get_stamped("k".into()).is_none()),
+            2 => assert!(cache.get_stale("k".into()).is_none()),
+            _ => assert!(cache.peek_fenced("k".into()).0.is_none()),
+        }
+        follower.join().unwrap();
+    });
+}

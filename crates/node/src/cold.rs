@@ -58,10 +58,10 @@ impl<const N: usize> Call<'_, N> {
 }
 
 callbacks! {
-    /// `open(name, max, maxSize, maxEntrySize, ttl, format, policy, updateAgeOnGet, isTold)`: the number of the cache.
+    /// `open(name, max, maxSize, maxEntrySize, ttl, format, policy, updateAgeOnGet, isTold, tiered)`: the number of the cache.
     /// What is not a number is left to the cache; without a name the cache is this environment's alone. Of the last
-    /// two, 1 is yes.
-    "open" open(call: 9) {
+    /// three, 1 is yes.
+    "open" open(call: 10) {
         let request = Request {
             options: Options {
                 max_entries: call.limit(1).map(|max| usize::try_from(max).unwrap_or(usize::MAX)),
@@ -70,6 +70,7 @@ callbacks! {
                 default_ttl_ms: call.limit(4),
                 policy: Policy::default(),
                 slides: call.limit(7).is_some(),
+                is_tiered: call.limit(9).is_some(),
             },
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
             format: call.optional_number(5).map(|format| format as u32),

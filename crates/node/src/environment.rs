@@ -14,7 +14,7 @@ use crate::failure::{Failure, check};
 use crate::near::Report;
 use crate::registry::{self, Name, Open};
 use crate::text::TextBuffer;
-use crate::{atomic, bulk, cold, counters, hot, loading, near, records, sharing};
+use crate::{atomic, bulk, cold, counters, follow, hot, loading, near, records, sharing};
 
 /// A cache that this environment has open. JavaScript knows it by number: the place, and above it how often
 /// the place has been used, so that a number kept after `close` never means another cache.
@@ -24,7 +24,7 @@ struct Place {
     open: Option<Opened>,
 }
 
-/// An open cache or a namespace of one, and the number under which it holds leases.
+/// An open cache or a namespace of one, and the number under which it holds leases and follows changes.
 pub(crate) struct Opened {
     pub(crate) cache: Arc<Open>,
     pub(crate) owner: u64,
@@ -36,6 +36,7 @@ impl Drop for Opened {
     fn drop(&mut self) {
         // Whoever waits for a load of this thread may begin one of its own.
         self.cache.cache.release(self.owner);
+        self.cache.cache.follow().unfollow(self.owner);
     }
 }
 
@@ -61,7 +62,7 @@ pub(crate) struct Environment {
     pub(crate) report: Arc<Report>,
 }
 
-/// The next number of an owner of leases.
+/// The next number of an owner.
 static OWNERS: AtomicU64 = AtomicU64::new(1);
 
 fn number(place: usize, uses: u32) -> u64 {
@@ -179,6 +180,7 @@ pub(crate) fn install(env: sys::napi_env, exports: sys::napi_value) -> napi::Res
         loading::CALLS,
         cold::CALLS,
         counters::CALLS,
+        follow::CALLS,
         sharing::CALLS,
         records::CALLS,
     ];

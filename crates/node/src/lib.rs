@@ -13,6 +13,7 @@ mod cold;
 mod counters;
 mod environment;
 mod failure;
+mod follow;
 mod hot;
 mod loading;
 mod near;
@@ -28,7 +29,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 
 /// The number of this binary's interface.
-pub(crate) const ABI: u32 = 6;
+pub(crate) const ABI: u32 = 7;
 
 /// The number of this binary's interface.
 ///

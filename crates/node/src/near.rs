@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use napi::sys;
-use sark_cache_core::{Clock, Stamp, VersionTable, coarse_clock};
+use sark_cache_core::{Stamp, VersionTable, coarse_clock};
 
 use crate::arguments::{Call, as_double, callbacks};
 use crate::bulk::set_element;
@@ -136,9 +136,10 @@ callbacks! {
         Ok(out)
     }
 
-    /// `now(cache)`: the ms of this moment, as deadlines are reported.
+    /// `now(cache)`: the ms of this moment, as deadlines are reported; `Infinity` while reads are not answered.
     "now" now(call: 1) {
-        call.count(call.environment.with(call.cache()?, |open| Ok(open.clock.now_ms()))?)
+        let now = call.environment.with(call.cache()?, |open| Ok(open.cache.answered_at()))?;
+        call.double(now.map_or(f64::INFINITY, as_double))
     }
 
     /// `getNear(cache, key, written)`: as `get`, with a report; `null` if the value is still that of the write of

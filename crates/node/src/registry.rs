@@ -56,7 +56,7 @@ impl Open {
     }
 
     /// The options in force, by the names that JavaScript knows them by.
-    pub(crate) fn options(&self) -> [(&'static str, Option<u64>); 7] {
+    pub(crate) fn options(&self) -> [(&'static str, Option<u64>); 8] {
         let Request { options, format, policy, .. } = &self.request;
         [
             ("max", options.max_entries.map(|max| max as u64)),
@@ -66,6 +66,7 @@ impl Open {
             ("serializer", format.map(u64::from)),
             ("policy", policy.map(policy_number)),
             ("updateAgeOnGet", Some(u64::from(options.slides))),
+            ("tiered", Some(u64::from(options.is_tiered))),
         ]
     }
 }

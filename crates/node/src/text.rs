@@ -191,7 +191,7 @@ fn bytes_of(env: sys::napi_env, value: sys::napi_value, copy: &mut Vec<u8>) -> R
 }
 
 /// The JavaScript string of some text.
-fn text_to_js(env: sys::napi_env, bytes: &[u8], encoding: u8) -> Result<sys::napi_value, Failure> {
+pub(crate) fn text_to_js(env: sys::napi_env, bytes: &[u8], encoding: u8) -> Result<sys::napi_value, Failure> {
     let mut out = ptr::null_mut();
     let pointer = bytes.as_ptr();
     if encoding == LATIN1 {

@@ -110,8 +110,8 @@ export class Store {
 
   /** The entry under `key`, stale or not; one that can not be read any more is removed. */
   findStale(key: StoredKey): Entry | undefined {
-    if (!this.answers) return undefined
-    return this.#current(this.entries.peek(key))
+    const entry = this.#current(this.entries.peek(key))
+    return this.answers ? entry : undefined
   }
 
   /** The entry, stale or not, unless it can not be read any more. */
@@ -126,7 +126,8 @@ export class Store {
 
   /** The readable entry under `key`. */
   find(key: StoredKey): Entry | undefined {
-    return this.answers ? this.#findHeld(key) : undefined
+    const entry = this.#findHeld(key)
+    return this.answers ? entry : undefined
   }
 
   /** The entry under `key` that can be read when reads are answered. */
@@ -142,8 +143,10 @@ export class Store {
 
   /** As `find`, counted and used; a stale entry is used as well, for it may be served. */
   use(namespace: Namespace, bareKey: string): Entry | undefined {
-    const entry = this.answers ? this.#fresh(this.entries.use(namespace.at(bareKey))) : undefined
-    if (entry === undefined) {
+    const { answers } = this
+    const key = namespace.at(bareKey)
+    const entry = this.#fresh(answers ? this.entries.use(key) : this.entries.peek(key))
+    if (!answers || entry === undefined) {
       this.count('misses', namespace)
       return undefined
     }

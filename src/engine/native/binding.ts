@@ -3,7 +3,7 @@ import type { EngineStats } from '../engine.js'
 import type { Stored } from '../stored.js'
 
 /** The ABI of the native binary that this code was written for. */
-export const ABI = 6
+export const ABI = 7
 
 type Tags = readonly string[] | undefined
 
@@ -21,6 +21,7 @@ export interface Binding {
     policy: number | undefined,
     updateAgeOnGet: number | undefined,
     isTold: number | undefined,
+    tiered: number | undefined,
   ): number
   namespace(cache: number, name: string): number
   counters(cache: number, group: string, size: number): void
@@ -32,6 +33,7 @@ export interface Binding {
     serializer: number
     policy: number
     updateAgeOnGet: number
+    tiered: number
   }
   tell(cache: number, ms: number): void
   get(cache: number, key: string): Stored | undefined
@@ -104,6 +106,21 @@ export interface Binding {
   getStale(cache: number, key: string): [Stored, number] | undefined
   isDue(cache: number, key: string, part: number): boolean
   invalidateTag(cache: number, tag: string): void
+  time(cache: number): number
+  extend(cache: number, epoch: number, until: number): boolean
+  suspend(cache: number): void
+  heldUntil(cache: number): number
+  seen(cache: number): [epoch: number, sequence: number]
+  saw(cache: number, epoch: number, sequence: number): boolean
+  follow(cache: number): boolean
+  position(cache: number): [epoch: number, sequence: number]
+  advance(cache: number, epoch: number, sequence: number): void
+  pend(cache: number, names: readonly string[]): void
+  pending(cache: number): (number | string)[]
+  pendingCount(cache: number): number
+  delivered(cache: number, ids: Float64Array): void
+  acknowledged(cache: number, epoch: number, names: readonly string[], ms: number): void
+  redeliver(cache: number, epoch: number): void
   peers(): (string | number | boolean)[]
   introduce(folder: string): void
   heldElsewhere(name: string, fallback: number): [engine: EngineKind, folder: string] | undefined

@@ -7,6 +7,7 @@ import type {
   RecordSlice,
   Restored,
   SharedCounters,
+  TierControl,
   WalkedKey,
 } from '../capabilities.js'
 import type { Engine, EngineOptions, EngineStats, PurgeSlice } from '../engine.js'
@@ -14,9 +15,8 @@ import { notANumber, notFinite } from '../number.js'
 import type { Stored } from '../stored.js'
 import type { Binding } from './binding.js'
 import { type Opened, openCache } from './open.js'
-
-/** Keys fetched in one crossing while walking over a cache. */
-const BATCH = 256
+import { NativeTierControl } from './tier-control.js'
+import { BATCH, walk } from './walk.js'
 
 /** Bytes of a slice of records, about. */
 const SLICE = 256 << 10
@@ -34,15 +34,17 @@ export class NativeEngine implements Engine, MemorySource {
   readonly settings: EngineSettings
   readonly format: number
   readonly hasOwnClock: boolean
+  readonly tier: TierControl | undefined
   #binding: Binding
   readonly #cache: number
   readonly #lifetime: Lifetime
 
   private constructor(opened: Opened, root?: NativeEngine) {
-    const { binding, cache, hasOwnClock, settings, format, leave } = opened
+    const { binding, cache, hasOwnClock, isTiered, settings, format, leave } = opened
     this.#binding = binding
     this.#cache = cache
     this.hasOwnClock = hasOwnClock
+    this.tier = isTiered ? new NativeTierControl(() => this.#binding, cache) : undefined
     this.settings = settings
     this.format = format
     const release = () => {
@@ -63,6 +65,10 @@ export class NativeEngine implements Engine, MemorySource {
 
   peek(key: string): Stored | undefined {
     return this.#binding.peek(this.#cache, key)
+  }
+
+  get isTiered(): boolean {
+    return this.tier !== undefined
   }
 
   get nearSource(): MemorySource {
@@ -184,19 +190,8 @@ export class NativeEngine implements Engine, MemorySource {
     }
   }
 
-  *walk(): Generator<WalkedKey[], void, undefined> {
-    let stripe = 0
-    let slot = 0
-    while (stripe >= 0) {
-      const batch = this.#binding.walk(this.#cache, stripe, slot, BATCH)
-      stripe = batch[0] as number
-      slot = batch[1] as number
-      const slice: WalkedKey[] = []
-      for (let at = 2; at < batch.length; at += 2) {
-        slice.push({ key: batch[at] as string, uses: batch[at + 1] as number })
-      }
-      if (slice.length > 0) yield slice
-    }
+  walk(): Generator<WalkedKey[], void, undefined> {
+    return walk(() => this.#binding, this.#cache)
   }
 
   *toRecords(max: number): Generator<RecordSlice, void, undefined> {
@@ -279,10 +274,10 @@ export class NativeEngine implements Engine, MemorySource {
   }
 
   namespace(name: string): NativeEngine {
-    const { hasOwnClock, settings, format } = this
+    const { hasOwnClock, isTiered, settings, format } = this
     const binding = this.#binding
     const cache = binding.namespace(this.#cache, name)
-    return new NativeEngine({ binding, cache, hasOwnClock, settings, format }, this)
+    return new NativeEngine({ binding, cache, hasOwnClock, isTiered, settings, format }, this)
   }
 
   counters(group: string, size: number): SharedCounters {

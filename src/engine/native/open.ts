@@ -23,6 +23,7 @@ export interface Opened {
   readonly binding: Binding
   readonly cache: number
   readonly hasOwnClock: boolean
+  readonly isTiered: boolean
   readonly settings: EngineSettings
   readonly format: number
   /** Gives the name back. */
@@ -38,20 +39,23 @@ export function openCache(binding: Binding, options: EngineOptions): Opened {
   const now = clock && reader(clock)
   // Before anything is open: a clock may throw.
   now?.()
-  const [slides, isTold] = [options.updateAgeOnGet ? 1 : 0, now === undefined ? 0 : 1]
-  const cache = binding.open(name, max, maxSize, maxEntrySize, ttl, format, policyNumber, slides, isTold)
+  const flags = [options.updateAgeOnGet, now !== undefined, options.tiered].map((flag) => (flag ? 1 : 0))
+  const [slides, isTold, isTiered] = flags
+  const limits = [max, maxSize, maxEntrySize, ttl] as const
+  const cache = binding.open(name, ...limits, format, policyNumber, slides, isTold, isTiered)
   try {
-    const { serializer, policy, updateAgeOnGet, ...limits } = binding.options(cache)
+    const { serializer, policy, updateAgeOnGet, tiered, ...inForce } = binding.options(cache)
     const settings = {
-      ...limits,
+      ...inForce,
       policy: POLICIES[policy] as EvictionPolicy,
       updateAgeOnGet: updateAgeOnGet === 1,
     }
-    assertAgrees(options, { settings, format: serializer, tiered: false })
+    assertAgrees(options, { settings, format: serializer, tiered: tiered === 1 })
     return {
       binding: now === undefined ? binding : telling(binding, now),
       cache,
       hasOwnClock: now !== undefined,
+      isTiered: tiered === 1,
       settings,
       format: serializer,
       leave: name === undefined ? undefined : holdName(name, 'rust', ABI, undefined),

@@ -22,12 +22,15 @@ impl<C: Clock> Cache<C> {
     #[must_use]
     pub fn get_stamped(&self, key: Key<'_>) -> Option<(EntryRef, Stamp)> {
         let thread = ThreadSlot::current();
+        let lease = self.follow.take();
         let hash = self.table.hash(key);
         // Before the tags are looked at: what is invalidated after that changes this number.
         let invalidation = Stamp::of_invalidation(self.version_table().invalidation());
         let found = self.table.find_stamped(hash, key);
         let found = found.and_then(|(entry, version)| Some((self.valid(entry)?, version)));
-        let Some((entry, version)) = found.filter(|(entry, _)| !self.is_in_grace(entry)) else {
+        let Some((entry, version)) =
+            found.filter(|(entry, _)| !self.is_in_grace(entry) && self.answers(lease))
+        else {
             self.count(key.space, thread, Event::Miss);
             return None;
         };

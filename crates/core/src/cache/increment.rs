@@ -80,7 +80,8 @@ impl<C: Clock> Cache<C> {
             let mut shard = self.shards.lock(Shards::of(hash));
             // Before the tags are looked at: what is invalidated after that is later than the new entry.
             let fence = self.fence.now();
-            let Some(old) = self.table.find(hash, key).filter(|entry| self.is_readable(entry)) else {
+            let lease = self.follow.take();
+            let Some(old) = self.table.find(hash, key).filter(|entry| self.is_readable(entry, lease)) else {
                 continue;
             };
             let number = if old.encoding() == TEXT { parse(old.value()) } else { None };

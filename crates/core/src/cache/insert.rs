@@ -132,7 +132,7 @@ impl<C: Clock> Cache<C> {
         options: &InsertOptions<'_>,
     ) -> Insertion<'a> {
         let hash = self.table.hash(key);
-        let ttl = options.ttl_ms.or(self.default_ttl_ms).unwrap_or(u64::MAX);
+        let ttl = self.ttl_kept(options.ttl_ms.or(self.default_ttl_ms).unwrap_or(u64::MAX));
         let now = self.now_for(ttl);
         let grace = if ttl == u64::MAX { 0 } else { options.grace_ms };
         let parts = Parts { key, value, tags, deadline: deadline(now, ttl, grace), grace, ttl };
@@ -166,7 +166,8 @@ impl<C: Clock> Cache<C> {
     /// Why the value is not stored over `old`, if it is not. The caller has the shard locked.
     fn refusal(&self, insertion: &Insertion<'_>, old: Option<&EntryRef>) -> Option<Inserted> {
         let Insertion { hash, parts: Parts { key, tags, .. }, fence, if_absent, thread, .. } = *insertion;
-        if if_absent && old.is_some_and(|old| self.is_readable(old)) {
+        let lease = self.follow.take();
+        if if_absent && old.is_some_and(|old| self.is_readable(old, lease)) {
             return Some(Inserted::Present);
         }
         let written = old.map(EntryRef::written);

@@ -118,6 +118,7 @@ impl<C: Clock> Cache<C> {
         from: Cursor,
         limit: usize,
     ) -> (Vec<EntryRef>, Option<Cursor>) {
+        let lease = self.follow.take();
         let limit = limit.max(1);
         let mut entries = Vec::with_capacity(limit.min(1_024));
         let mut from_slot = from.slot as usize;
@@ -130,7 +131,10 @@ impl<C: Clock> Cache<C> {
             }
             from_slot = 0;
         }
-        entries.retain(|entry| entry.space() == space && self.is_readable(entry));
+        entries.retain(|entry| entry.space() == space && self.is_current(entry));
+        if !self.answers(lease) {
+            return (Vec::new(), None);
+        }
         (entries, next)
     }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::coherence::fence::Fence;
+use crate::coherence::follow::{Follow, Taken};
 use crate::coherence::leases::Leases;
 use crate::coherence::words::Words;
 use crate::error::Error;
@@ -30,6 +31,9 @@ use crate::shard::table::Table;
 use crate::stats::{Counters, Event, Stats};
 use crate::sync::thread_slot::ThreadSlot;
 use crate::time::clock::{Clock, MonotonicClock};
+
+/// The longest TTL in ms of an entry of a tiered cache.
+const MOST_TIERED_TTL: u64 = 30 * 24 * 3_600_000;
 
 /// A bounded map from byte strings to byte strings, for any number of threads.
 ///
@@ -54,6 +58,7 @@ pub struct Cache<C = MonotonicClock> {
     /// Whether a hit moves the deadline.
     slides: bool,
     namespaces: Namespaces,
+    follow: Follow,
 }
 
 impl Cache {
@@ -94,7 +99,32 @@ impl<C: Clock> Cache<C> {
             namespaces: Namespaces::new(),
             default_ttl_ms: options.default_ttl_ms,
             slides: options.slides,
+            follow: Follow::new(options.is_tiered),
         })
+    }
+
+    /// What is known of the changes behind a tiered cache, and the lease of its reads.
+    #[must_use]
+    pub fn follow(&self) -> &Follow {
+        &self.follow
+    }
+
+    /// The ms of this moment, if a read of what was looked at before may be answered: `None` while no lease is held.
+    #[must_use]
+    pub fn answered_at(&self) -> Option<u64> {
+        let taken = self.follow.take();
+        let now = self.clock.now_ms();
+        taken.answers(|| now).then_some(now)
+    }
+
+    /// Whether a read that took the lease may be answered now.
+    fn answers(&self, taken: Taken) -> bool {
+        taken.answers(|| self.clock.now_ms())
+    }
+
+    /// The TTL that is kept of one that was asked for.
+    fn ttl_kept(&self, ttl: u64) -> u64 {
+        if self.follow.is_tiered() { ttl.min(MOST_TIERED_TTL) } else { ttl }
     }
 
     /// The ms since the cache was made.
@@ -142,8 +172,14 @@ impl<C: Clock> Cache<C> {
         false
     }
 
-    fn is_readable(&self, entry: &EntryRef) -> bool {
+    /// Whether a read may be answered with the entry, if it is answered at all.
+    fn is_current(&self, entry: &EntryRef) -> bool {
         !self.is_stale(entry) && !self.is_invalidated(entry) && !self.namespaces.is_cleared(entry)
+    }
+
+    /// Whether a read that took the lease before it found the entry may be answered with it.
+    fn is_readable(&self, entry: &EntryRef, lease: Taken) -> bool {
+        self.is_current(entry) && self.answers(lease)
     }
 
     /// The entry under `key` if it is valid, in its grace or not; one that is not is removed.
@@ -170,6 +206,12 @@ impl<C: Clock> Cache<C> {
 
     /// The entry under `key` if a read may be answered with it.
     fn find_readable(&self, key: Key<'_>) -> Option<EntryRef> {
+        let lease = self.follow.take();
+        self.find_current(key).filter(|_| self.answers(lease))
+    }
+
+    /// The entry under `key` if a read may be answered with it while reads are answered.
+    fn find_current(&self, key: Key<'_>) -> Option<EntryRef> {
         self.find_valid(key).filter(|entry| !self.is_in_grace(entry))
     }
 

@@ -34,7 +34,8 @@ impl<C: Clock> Cache<C> {
     /// whose tags were invalidated.
     #[must_use]
     pub fn get_stale(&self, key: Key<'_>) -> Option<(EntryRef, u64)> {
-        let entry = self.find_valid(key)?;
+        let lease = self.follow.take();
+        let entry = self.find_valid(key).filter(|_| self.answers(lease))?;
         let stale_ms = match entry.deadline() {
             NEVER => 0,
             _ => self.now().saturating_sub(entry.fresh_until()),
@@ -87,7 +88,8 @@ impl<C: Clock> Cache<C> {
         let hash = self.table.hash(key);
         let shard = self.shards.lock(Shards::of(hash));
         let fence = self.fence.now();
-        let entry = self.table.find(hash, key).filter(|entry| self.is_readable(entry));
+        let lease = self.follow.take();
+        let entry = self.table.find(hash, key).filter(|entry| self.is_readable(entry, lease));
         drop(shard);
         (entry, fence)
     }

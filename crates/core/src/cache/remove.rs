@@ -18,13 +18,19 @@ impl<C: Clock> Cache<C> {
     /// Removes the entry under `key`, and says whether there was one that could have been read. Values
     /// whose load began before are refused from now on.
     pub fn remove(&self, key: Key<'_>) -> bool {
-        self.take(key).is_some()
+        self.take_held(key).is_some()
     }
 
     /// Removes the entry under `key` and returns it if it could have been read. Values whose load began
     /// before are refused from now on.
     #[must_use]
     pub fn take(&self, key: Key<'_>) -> Option<EntryRef> {
+        let lease = self.follow.take();
+        self.take_held(key).filter(|_| self.answers(lease))
+    }
+
+    /// As `take`, whether reads are answered or not.
+    fn take_held(&self, key: Key<'_>) -> Option<EntryRef> {
         let hash = self.table.hash(key);
         let mut shard = self.shards.lock(Shards::of(hash));
         self.fence.remove_key(hash);

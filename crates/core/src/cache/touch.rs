@@ -17,15 +17,15 @@ impl<C: Clock> Cache<C> {
             return self.remove(key);
         }
         // What cannot be read any more goes, and is counted.
-        if self.find_readable(key).is_none() {
+        if self.find_current(key).is_none() {
             return false;
         }
         let hash = self.table.hash(key);
         let mut shard = self.shards.lock(Shards::of(hash));
-        let Some(entry) = self.table.find(hash, key).filter(|entry| self.is_readable(entry)) else {
+        let Some(entry) = self.table.find(hash, key).filter(|entry| self.is_current(entry)) else {
             return false;
         };
-        let ttl = ttl_ms.unwrap_or_else(|| entry.ttl());
+        let ttl = self.ttl_kept(ttl_ms.unwrap_or_else(|| entry.ttl()));
         let now = self.now_for(ttl);
         entry.set_deadline(deadline(now, ttl, entry.grace()));
         shard.rescheduled(entry.slot(), now);
