@@ -10,15 +10,15 @@ it.each(shapes)('no promise is broken in any course of events, %s', { timeout: 3
   const bySource: Record<string, number> = {}
   const faults: Record<string, number> = {}
   for (let seed = FROM; seed < FROM + SEEDS / 2; seed++) {
-    const outcome = await simulate(seed, shape, process.env.SARK_TEST_TRACE !== undefined)
-    if (outcome.violation !== undefined) {
-      if (process.env.SARK_TEST_TRACE !== undefined)
-        expect.fail(`seed ${seed}, ${shape}: ${outcome.violation}`)
+    const isTraced = process.env.SARK_TEST_TRACE !== undefined
+    const { violation, trace, ...seen } = await simulate(seed, shape, isTraced)
+    if (violation !== undefined) {
+      expect.fail([`seed ${seed}, ${shape}: ${violation}`, ...trace].join('\n'))
     }
-    for (const [source, count] of Object.entries(outcome.bySource)) {
+    for (const [source, count] of Object.entries(seen.bySource)) {
       bySource[source] = (bySource[source] ?? 0) + count
     }
-    for (const [fault, count] of Object.entries(outcome.faults)) faults[fault] = (faults[fault] ?? 0) + count
+    for (const [fault, count] of Object.entries(seen.faults)) faults[fault] = (faults[fault] ?? 0) + count
   }
   // A simulation in which nothing happens proves nothing.
   for (const source of ['hit', 'load', 'remote', 'local', 'get'])

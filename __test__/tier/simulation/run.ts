@@ -1,4 +1,4 @@
-import { TieredCache } from '../../../src/tier/tier.js'
+import { TieredCache, type TierHealth } from '../../../src/tier/tier.js'
 import { type Request, SimulatedPort } from './network.js'
 import { Random } from './random.js'
 import { type Command, Server } from './server.js'
@@ -44,6 +44,8 @@ interface Process {
   /** When it was last answered by a server that was left behind, and first by each of the masters. */
   deposedAt: number
   contact: (number | undefined)[]
+  /** Until when it is cut off from all servers. */
+  cutOffUntil: number
 }
 
 const text = (part: string | Uint8Array | undefined): string =>
@@ -98,6 +100,7 @@ export class Simulation {
       changes: [],
       deposedAt: -1,
       contact: [],
+      cutOffUntil: 0,
     }))
     for (const process of this.#processes) {
       for (let thread = 0; thread < THREADS; thread++) process.caches[thread] = this.#open(process, thread)
@@ -167,7 +170,7 @@ export class Simulation {
     const { now } = this.#time
     const moves: (() => void)[] = []
     for (const port of this.#ports) {
-      if (port.isClosed) continue
+      if (port.isClosed || now < (this.#processes[port.process] as Process).cutOffUntil) continue
       if (!port.isOpen) {
         const server = this.#target()
         if (server.up && now >= port.connectAt) moves.push(() => port.connect(server))
@@ -217,7 +220,7 @@ export class Simulation {
     return key % 3 === 0 ? [] : [`t${key % 2}`]
   }
 
-  #get(process: Process, thread: number, key: number): void {
+  #get(process: Process, thread: number, key: number, isLocal = false): void {
     const cache = process.caches[thread]
     if (cache === undefined) return
     const began = this.#time.now
@@ -231,7 +234,7 @@ export class Simulation {
       this.#check(process, key, value, began, known, `${who} from ${source}`)
     }
     const status: { source?: string | undefined } = {}
-    const kind = this.#random.next()
+    const kind = isLocal ? 0 : this.#random.next()
     if (kind < 0.2) served(cache.getLocal(`k${key}`), 'local')
     else if (kind < 0.4) {
       this.#underWay++
@@ -455,6 +458,9 @@ export class Simulation {
       const port = this.#random.pick(this.#ports)
       if (port.isOpen) this.#drop(port)
     },
+    partition: () => {
+      this.#random.pick(this.#processes).cutOffUntil = this.#time.now + this.#random.next() * STALENESS * 3
+    },
     jump: () => {
       // As after SIGSTOP: time has passed, and no timer has fired when the first read comes.
       this.#time.now += this.#random.next() * STALENESS * 1.5
@@ -549,6 +555,11 @@ export class Simulation {
           this.#change(process, thread, kind, key)
         } else this.#get(process, thread, key)
       }
+      // What costs least shows most: whether anything is served that must not be.
+      if (next() < 0.5) {
+        const key = next() < 0.5 ? hot : this.#random.below(this.#keys)
+        this.#get(pick(this.#processes), this.#random.below(THREADS), key, true)
+      }
       await this.#step()
     }
     if (this.#violation === undefined) await this.#recover()
@@ -566,18 +577,18 @@ export class Simulation {
     for (const { body } of this.#later.splice(0)) body()
     if (this.#other().isMaster) this.#demote(this.#other(), true)
     for (const port of this.#ports) port.slowUntil = 0
-    const end = this.#time.now + 4_000
+    for (const process of this.#processes) process.cutOffUntil = 0
+    const end = this.#time.now + 6_000
     while (this.#time.now < end && this.#violation === undefined) {
       this.#replicate()
       await this.#step()
-      if (this.#time.now < end - 1_000) continue
       if (this.#underWay === 0 && this.#isWell()) return
     }
     if (this.#violation !== undefined) return
     for (const { index, caches } of this.#processes) {
       for (const cache of caches) {
         const health = cache?.health()
-        if (health !== undefined && health.status !== 'ok') {
+        if (health !== undefined && !isWell(health)) {
           this.#violation ??= `LIVE: P${index} is ${JSON.stringify(health)}, ${String((health.error as Error)?.message)}`
         }
       }
@@ -586,8 +597,15 @@ export class Simulation {
   }
 
   #isWell(): boolean {
-    return this.#processes.every(({ caches }) => caches.every((cache) => cache?.health().status === 'ok'))
+    return this.#processes.every(({ caches }) =>
+      caches.every((cache) => cache === undefined || isWell(cache.health())),
+    )
   }
+}
+
+/** The breaker of a thread opens again only when something is asked. */
+function isWell({ lease, redis, pending }: TierHealth): boolean {
+  return lease.heldForMs > 0 && redis.attached && pending === 0
 }
 
 function changedNames(command: Command): string[] | undefined {
