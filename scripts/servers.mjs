@@ -179,7 +179,8 @@ export function ask(at, ...words) {
     })
     socket.on('close', () => resolve(chunks.join('')))
     const parts = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`)
-    socket.write(`*${words.length}\r\n${parts.join('')}*1\r\n$4\r\nQUIT\r\n`)
+    // A Sentinel knows no QUIT, and ends with this side.
+    socket.end(`*${words.length}\r\n${parts.join('')}*1\r\n$4\r\nQUIT\r\n`)
   })
 }
 
@@ -188,8 +189,9 @@ export function ask(at, ...words) {
  * this machine.
  *
  * @param {Kind} kind
- * @param {{ port?: number | undefined, unixSocket?: string | undefined, args?: readonly string[], folder?: string | undefined }} [options]
- *   Without `port` and `unixSocket` it listens on a socket; port 0 is one that is free.
+ * @param {{ port?: number | undefined, unixSocket?: string | undefined, args?: readonly string[], folder?: string | undefined, config?: string }} [options]
+ *   Without `port` and `unixSocket` it listens on a socket; port 0 is one that is free. `config` is the file of a
+ *   Sentinel, which it is then.
  */
 export async function startServer(kind, options = {}) {
   const server = available().find((each) => each.kind === kind)
@@ -197,18 +199,9 @@ export async function startServer(kind, options = {}) {
   const folder = options.folder ?? mkdtempSync(path.join(os.tmpdir(), 'sark-redis-'))
   const port = options.port === 0 ? await freePort() : (options.port ?? 0)
   const unixSocket = options.unixSocket ?? (port === 0 ? path.join(folder, 's') : undefined)
-  const args = [
-    '--port',
-    String(port),
-    '--dir',
-    folder,
-    '--save',
-    '',
-    '--appendonly',
-    'no',
-    '--daemonize',
-    'no',
-  ]
+  const args = ['--port', String(port), '--dir', folder, '--daemonize', 'no']
+  if (options.config === undefined) args.push('--save', '', '--appendonly', 'no')
+  else args.unshift(options.config, '--sentinel')
   if (port !== 0) args.push('--bind', '127.0.0.1')
   if (unixSocket !== undefined) args.push('--unixsocket', unixSocket)
   args.push(...(options.args ?? []))
