@@ -16,9 +16,6 @@ export interface RecordLimits {
 
 const LIMITS: RecordLimits = { fields: 32_768, log: 16_384 }
 
-/** The fields of the record that are no names. */
-const OWN_FIELDS = 6
-
 /** Epochs begun at the same time differ by a random number below this. */
 const EPOCH_SPREAD = 2 ** 26
 
@@ -44,7 +41,7 @@ export class RecordClient {
   constructor(port: RedisPort, namespace: string, limits: RecordLimits = LIMITS) {
     this.#port = port
     this.#keys = keysOf(namespace)
-    this.#fields = String(limits.fields + OWN_FIELDS)
+    this.#fields = String(limits.fields)
     this.#log = String(limits.log)
   }
 

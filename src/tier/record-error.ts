@@ -48,11 +48,11 @@ export class RecordError extends Error {
 /** The failure behind the message of an error reply, or of an error of the connection. */
 export function failureOf(message: string): RecordFailure {
   const code = /^-?([A-Z]+)\b/.exec(message)?.[1]
-  if (code === undefined) return 'unavailable'
-  const failure = FAILURES.get(code)
+  const failure = code === undefined ? undefined : FAILURES.get(code)
   if (failure !== undefined) return failure
-  if (code !== 'ERR') return 'unavailable'
-  // Redis 6.2 reports what failed within a script as an error of the script.
+  const isOfScript = message.startsWith('@user_script')
+  if (code !== 'ERR' && !isOfScript) return 'unavailable'
+  // Redis 6.2 puts what failed within a script behind where in the script it did.
   for (const [word] of message.matchAll(/\b[A-Z]{3,}\b/g)) {
     const inner = FAILURES.get(word)
     if (inner !== undefined) return inner

@@ -124,7 +124,7 @@ ${NOW}
 return {h[1],h[2],-2,why,now}`)
 
 /**
- * `v w l, entry… | most of the log, most fields, check, event, count, name…, compared…` → `g, s, removed, before, now`.
+ * `v w l, entry… | most of the log, most names, check, event, count, name…, compared…` → `g, s, removed, before, now`.
  * Advances the record, notes the names as changed and removes the entries. `before` is the greatest number that the
  * names compared had, or the floor, whichever is greater. A record that is full becomes the older generation of two.
  */
@@ -164,7 +164,7 @@ if type(x)=='table' and x.err then
   redis.call('UNLINK',KEYS[3])
   redis.call('XADD',KEYS[3],'MAXLEN','~',ARGV[1],s..'-0','e',ARGV[4])
 end
-if redis.call('HLEN',KEYS[1])>tonumber(ARGV[2]) then
+if redis.call('HLEN',KEYS[1])>tonumber(ARGV[2])+(h[5] and 6 or 5) then
   redis.call('UNLINK',KEYS[2])
   redis.call('RENAME',KEYS[1],KEYS[2])
   redis.call('HSET',KEYS[1],'g',g,'r',h[2] or '','s',s,'b',s,'f',string.format('%.0f',math.max(low,base)),'h','1')

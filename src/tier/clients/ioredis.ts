@@ -26,6 +26,8 @@ const OVERRIDES = {
   enableReadyCheck: false,
   disableClientInfo: true,
   connectTimeout: CONNECT_TIMEOUT,
+  // Its timer would keep the process alive.
+  disconnectTimeout: 0,
   commandTimeout: undefined,
   socketTimeout: undefined,
   blockingTimeout: undefined,

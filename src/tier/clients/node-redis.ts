@@ -26,7 +26,7 @@ export interface Address {
 }
 
 /** What a connection of ours is set to, whatever the client is. */
-function overrides(client: NodeRedisLike, address: Address | undefined): object {
+function overrides(client: NodeRedisLike, signal: AbortSignal, address: Address | undefined): object {
   const socket = (client.options as { socket?: object } | undefined)?.socket
   return {
     // A URL would be read again, and win.
@@ -49,6 +49,8 @@ function overrides(client: NodeRedisLike, address: Address | undefined): object 
       connectTimeout: CONNECT_TIMEOUT,
       socketTimeout: undefined,
       reconnectStrategy: false,
+      // destroy() does not end a socket that is not connected yet.
+      signal,
     },
   }
 }
@@ -59,7 +61,8 @@ export function openNodeRedis(
   { ready, lost }: ConnectionEvents,
   address?: Address,
 ): Connection {
-  const own = client.duplicate(overrides(client, address))
+  const abort = new AbortController()
+  const own = client.duplicate(overrides(client, abort.signal, address))
   own.on('error', lost)
   own.on('end', lost)
   own.on('ready', ready)
@@ -73,6 +76,7 @@ export function openNodeRedis(
       } catch {
         // It was not open.
       }
+      abort.abort()
     },
   }
 }
