@@ -54,6 +54,8 @@ function closing(events: LoadEvents): () => void {
   return () => events.close()
 }
 
+const same = (key: string): string => key
+
 /** All that there are, so that one can be told from whatever else is passed. */
 const cores = new WeakSet<object>()
 
@@ -72,6 +74,8 @@ export class CacheCore<V> {
   readonly loading: LoadingOptions
   /** What other processes share of it, where they do. */
   readonly tier: Tier | undefined
+  /** The key as the engine knows it. */
+  readonly keyOf: (key: string) => string
   /** Ms since the epoch, by the cache's clock. */
   readonly timeOfDay: () => number
   readonly #parts: Parts
@@ -96,6 +100,7 @@ export class CacheCore<V> {
       near === false
         ? undefined
         : openNear(engine, near, (stored) => serializer.decode(stored) as V, parts.freezesAll)
+    this.keyOf = parts.tier?.keyOf ?? same
     this.tier = parts.tier?.open(this)
     const loadEvents = new LoadEvents(parts.loadEvents)
     this.#lifetime = new Lifetime(this, closing(loadEvents))
@@ -270,6 +275,7 @@ export function openCore<V>(
 ): CacheCore<V> {
   const { name, near = {}, loading = {}, clock, traceKeys = false, json = 'strict' } = options
   const { max, maxSize, maxEntrySize, ttl, updateAgeOnGet, policy, serializer } = options
+  tier?.check(name)
   const inEngine = shared === undefined ? undefined : engineName(kind, shared)
   const engine = openEngine(
     {

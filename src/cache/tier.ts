@@ -1,6 +1,7 @@
 import type { Engine } from '../engine/engine.js'
 import type { Stored } from '../engine/stored.js'
 import type { SecondTier } from '../loading/second-tier.js'
+import type { TierHealth } from './tier-health.js'
 
 /** What a tier asks of the cache in front of it. */
 export interface TierHost {
@@ -54,12 +55,23 @@ export interface Tier {
   /** Reads the tier, and stores what is found in the cache. */
   get(key: string): Promise<Stored | undefined>
   fence(): TierFence
+  /** Resolves when values of this process may be served. @throws The reason of `signal`; `ERR_CACHE_CLOSED`. */
+  ready(signal: AbortSignal | undefined): Promise<void>
+  health(): TierHealth
   /** Ends it at once. */
   close(): void
 }
 
 /** How a cache is given a tier. */
 export interface TierFactory {
+  /**
+   * Called before a cache is opened.
+   *
+   * @throws If it cannot be the tier of a cache of this name.
+   */
+  check(name: string | undefined): void
+  /** @throws Unless it names what processes share by, for caches of one name that have nothing in common. */
+  checkNamed(namespace: string): void
   /** The engine with its tags as the tier knows them. */
   wrap(engine: Engine): Engine
   /** The key as the tier and the engine know it. */

@@ -24,11 +24,16 @@ export class Decider<D extends Decision> {
     this.#host = host
   }
 
+  /** The key of a query, as the engine knows it. */
+  keyOf(asked: AskedQuery): string {
+    return this.#core.keyOf(keyOf(this.#revision, asked))
+  }
+
   /** The decision that is in the cache, if its revision is `least` or later. */
   read(query: PolicyQuery, least: number | undefined): D | undefined {
     const { metrics } = this.#host
     const start = metrics.startRead()
-    const found = this.#core.get(keyOf(this.#revision, readQuery(query)))
+    const found = this.#core.get(this.keyOf(readQuery(query)))
     const decision = found !== undefined && isRecent(found, least) ? found : undefined
     metrics.countRead(decision, start)
     return decision
@@ -42,7 +47,7 @@ export class Decider<D extends Decision> {
     const evaluate = this.#evaluateOf(options)
     signal?.throwIfAborted()
     const core = this.#core
-    const key = keyOf(this.#revision, asked)
+    const key = this.keyOf(asked)
     let cached = freshness === 'bypass' ? undefined : core.get(key)
     let isHit = cached !== undefined && isRecent(cached, minRevision)
     if (isHit && settings.refreshAhead > 0) {
@@ -76,7 +81,7 @@ export class Decider<D extends Decision> {
       })
       return decisions
     }
-    const keys = asked.map((each) => keyOf(this.#revision, each))
+    const keys = asked.map((each) => this.keyOf(each))
     core.near?.beforeWrite()
     const found = core.engine.getMany(keys).map((stored) => stored && core.share(stored).value)
     const missing = places.filter((at) => {

@@ -1,6 +1,8 @@
 import type { CacheOptions } from '../cache/options.js'
 import { near, parseCacheOptions } from '../cache/options.js'
 import { fence } from '../cache/set-options.js'
+import type { TierFactory } from '../cache/tier.js'
+import { type Fence, unsealFence } from '../cache/tier-fence.js'
 import { parseClock } from '../common/clock.js'
 import { describe, outOfRange, wrongType } from '../common/errors.js'
 import {
@@ -48,6 +50,11 @@ export interface PolicyCacheOptions<D extends Decision>
   ttl?: Partial<SensitivityTtls> | undefined
   /** Ms that a denial lives at the most. Default: 30 000. */
   denyTtl?: number | undefined
+  /**
+   * What other processes share the decisions by: `redisTier(…)` of `sark-cache/tier`. Default: none, they are those of
+   * this process.
+   */
+  tier?: TierFactory | undefined
 }
 
 /** How one decision is found. */
@@ -80,7 +87,7 @@ export interface PolicySetOptions {
   /** Ms to live, instead of what the sensitivity says; 0 stores nothing. A denial is still cut short. */
   ttl?: number | undefined
   /** What {@link PolicyCache.fence} returned before the decision was made. */
-  fence?: number | undefined
+  fence?: number | Fence | undefined
   /** More names under which `invalidateTag` finds the decision, up to 100. */
   tags?: readonly string[] | undefined
 }
@@ -116,7 +123,21 @@ const revision: Parse<number> = (value, name) => {
 
 const anything: Parse<never> = (value) => value as never
 
-const SET: Schema<PolicySetOptions> = { ttl: duration, fence, tags: moreTags }
+/** What `fence()` returned, of a cache with a tier or without. */
+const anyFence: Parse<number | Fence> = (value, name) => {
+  if (typeof value !== 'object') return fence(value, name)
+  unsealFence(value, name)
+  return value as Fence
+}
+
+const tierOf: Parse<TierFactory> = (value, name) => {
+  if (typeof (value as TierFactory | null)?.open !== 'function') {
+    throw wrongType(`${name} must be what redisTier() returned, not ${describe(value)}`)
+  }
+  return value as TierFactory
+}
+
+const SET: Schema<PolicySetOptions> = { ttl: duration, fence: anyFence, tags: moreTags }
 
 export const parsePolicySet = defineOptions<PolicySetOptions>('set', SET)
 
@@ -161,6 +182,7 @@ const parseOptions = defineOptions<PolicyCacheOptions<Decision>>('PolicyCache', 
   policyRevision: text,
   ttl: parseTtls,
   denyTtl: duration,
+  tier: tierOf,
   max: limit,
   maxSize: limit,
   policy: choice(...POLICIES),

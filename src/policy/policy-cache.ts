@@ -1,10 +1,12 @@
 import { type CacheCore, openCore } from '../cache/core.js'
 import { inspect, labelOf } from '../cache/inspect.js'
+import type { Tier } from '../cache/tier.js'
+import { type Fence, sealFence } from '../cache/tier-fence.js'
 import { evaluation, internals } from '../common/internals.js'
-import { callable } from '../common/options.js'
+import { abortSignal, callable } from '../common/options.js'
 import type { EngineKind } from '../common/settings.js'
 import { checkText, checkTtl, itemsOf } from '../common/validate.js'
-import { Outcome, type PurgeSlice } from '../engine/engine.js'
+import type { PurgeSlice } from '../engine/engine.js'
 import { purgeFor } from '../engine/purge.js'
 import { settingsOf } from '../loading/request.js'
 import { Decider } from './decider.js'
@@ -12,7 +14,6 @@ import type { Decision, Evaluate } from './decision.js'
 import type { Evaluating } from './evaluation.js'
 import { healthOf, type PolicyHealth } from './health.js'
 import { type Invalidation, tagOf } from './invalidation.js'
-import { keyOf } from './key.js'
 import { METRICS_SIZE, MetricsRecorder, type PolicyMetrics } from './metrics.js'
 import {
   type CachedOptions,
@@ -31,7 +32,7 @@ import {
 } from './options.js'
 import { type PreloadResult, preload } from './preload.js'
 import { type PolicyQuery, readQuery } from './query.js'
-import { type Prepared, prepare } from './storing.js'
+import { type Prepared, prepare, readRemote, store } from './storing.js'
 import { DecisionTtl } from './ttl.js'
 
 /** Those of a call that has none. */
@@ -65,12 +66,13 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
   /** @throws `RangeError` or `TypeError` naming the option; `CacheError` as for `Cache`. */
   constructor(options: PolicyCacheOptions<D> = {}) {
     const { own, cache, loading } = parsePolicyOptions(options)
-    const { name, namespace = 'default', policyRevision = '0', ttl, denyTtl, evaluate } = own
+    const { name, namespace = 'default', policyRevision = '0', ttl, denyTtl, evaluate, tier } = own
     this.#revision = policyRevision
     this.#ttl = new DecisionTtl(ttl, denyTtl)
     this.#evaluate = evaluate
+    if (tier !== undefined && namespace !== 'default') tier.checkNamed(namespace)
     const shared = name === undefined ? undefined : `${namespace.length}:${namespace}${name}`
-    const core = openCore<D>(cache, 'policy', shared)
+    const core = openCore<D>(cache, 'policy', shared, tier)
     this[internals] = core
     this.engine = core.engine.kind
     this.#metrics = new MetricsRecorder(core.engine.counters('policy', METRICS_SIZE))
@@ -82,12 +84,14 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
   }
 
   #key(query: PolicyQuery): string {
-    return keyOf(this.#revision, readQuery(query))
+    return this.#decider.keyOf(readQuery(query))
   }
 
   /** The decision for `query`, frozen, or `undefined`. */
   async get(query: PolicyQuery): Promise<D | undefined> {
-    return this.#decider.read(query, undefined)
+    const decision = this.#decider.read(query, undefined)
+    const { tier } = this[internals]
+    return decision === undefined && tier !== undefined ? this.#remote(tier, this.#key(query)) : decision
   }
 
   /** The decisions for `queries`, in their order, each a copy of its own, `undefined` where there is none. */
@@ -97,7 +101,15 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
     core.near?.beforeWrite()
     const decisions = core.engine.getMany(keys).map((stored) => core.decodeFound(stored))
     for (const decision of decisions) this.#metrics.countRead(decision, undefined)
-    return decisions
+    const { tier } = core
+    if (tier === undefined) return decisions
+    return Promise.all(decisions.map((decision, at) => decision ?? this.#remote(tier, keys[at] as string)))
+  }
+
+  /** What the tier has, if it is a decision. */
+  async #remote(tier: Tier, key: string): Promise<D | undefined> {
+    const stored = await tier.get(key)
+    return stored === undefined ? undefined : readRemote(this[internals], stored)
   }
 
   /**
@@ -109,7 +121,7 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
    */
   async set(query: PolicyQuery, decision: D, options: PolicySetOptions = {}): Promise<boolean> {
     const start = performance.now()
-    const stored = this.#store(this.#prepare(query, decision, parsePolicySet(options)))
+    const stored = await this.#store(this.#prepare(query, decision, parsePolicySet(options)))
     this.#metrics.record('set', start)
     return stored
   }
@@ -120,28 +132,37 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
       const { query, decision, ...options } = parseEntry(entry)
       return this.#prepare(query, decision, options)
     })
-    return prepared.map((each) => this.#store(each))
+    return Promise.all(prepared.map((each) => this.#store(each)))
   }
 
   #prepare(query: PolicyQuery, decision: unknown, options: PolicySetOptions): Prepared {
     return prepare(this[internals], this.#revision, this.#ttl, query, decision, options)
   }
 
-  #store({ key, stored, ttl, fence, tags }: Prepared): boolean {
-    const core = this[internals]
-    const isStored = core.store(key, stored, ttl, fence, tags) === Outcome.Stored
-    if (isStored) this.#metrics.count('sets')
-    return isStored
+  #store(prepared: Prepared): boolean | Promise<boolean> {
+    const isStored = store(this[internals], prepared)
+    const count = (is: boolean) => {
+      if (is) this.#metrics.count('sets')
+      return is
+    }
+    return isStored instanceof Promise ? isStored.then(count) : count(isStored)
   }
 
   /** Removes the decision for `query`; says whether there was one. */
   async delete(query: PolicyQuery): Promise<boolean> {
-    return this[internals].delete(this.#key(query))
+    const core = this[internals]
+    const key = this.#key(query)
+    if (core.tier === undefined) return core.delete(key)
+    const was = core.engine.has(key)
+    await core.tier.change([{ kind: 'key', key }])
+    return was
   }
 
   /** Removes the decisions of this name and namespace. Evaluations under way are not stored. */
   async clear(): Promise<void> {
-    this[internals].clear()
+    const { tier } = this[internals]
+    if (tier === undefined) this[internals].clear()
+    else await tier.change([{ kind: 'clear' }])
   }
 
   /** How many decisions are held. Expired ones count until they are read, evicted or purged. */
@@ -161,8 +182,9 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
   }
 
   /** A number that stands for this moment; see `set`. `decide` does this by itself. */
-  fence(): number {
-    return this[internals].engine.fence()
+  fence(): number | Fence {
+    const { engine, tier } = this[internals]
+    return tier === undefined ? engine.fence() : sealFence(tier.fence())
   }
 
   /**
@@ -238,8 +260,8 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
    */
   async invalidate(what: Invalidation): Promise<void> {
     const tag = tagOf(what)
-    if (tag === undefined) this[internals].clear()
-    else this.#invalidate(tag)
+    if (tag === undefined) await this.clear()
+    else await this.#invalidate(tag)
     this.#metrics.count('invalidations')
   }
 
@@ -249,13 +271,14 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
    */
   async invalidateTag(tag: string): Promise<void> {
     checkText(tag, 'tag')
-    this.#invalidate(namedTag(tag))
+    await this.#invalidate(namedTag(tag))
     this.#metrics.count('invalidations')
   }
 
-  #invalidate(tag: string): void {
+  async #invalidate(tag: string): Promise<void> {
     const core = this[internals]
-    core.engine.invalidateTag(tag)
+    if (core.tier === undefined) core.engine.invalidateTag(tag)
+    else await core.tier.change([{ kind: 'tag', tag }])
     core.onInvalidate('tag', tag)
   }
 
@@ -269,9 +292,20 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
     this.#metrics.reset()
   }
 
+  /**
+   * Resolves when decisions of this process may be served: at once without a tier, with one when changes of other
+   * processes are heard of.
+   *
+   * @throws The reason of `signal`; `ERR_CACHE_CLOSED`.
+   */
+  async ready(signal?: AbortSignal): Promise<void> {
+    await this[internals].tier?.ready(signal === undefined ? undefined : abortSignal(signal, 'signal'))
+  }
+
   /** Whether the cache can be used. Changes nothing: no entry, no order, no count. */
   async healthCheck(): Promise<PolicyHealth> {
-    return healthOf(this[internals].engine)
+    const { engine, tier } = this[internals]
+    return healthOf(engine, tier)
   }
 
   /** Lets go of the cache; every other method throws `ERR_CACHE_CLOSED` from then on. */

@@ -1,3 +1,5 @@
+import type { BreakerState } from '../cache/tier-health.js'
+
 /** Failures in a row that open it. */
 const IN_A_ROW = 5
 /** Answers in a window of which half failed that open it, and the ms of the window. */
@@ -6,8 +8,6 @@ const WINDOW = 10_000
 /** Ms for which it stays open: at first, and at the most. */
 const FIRST_WAIT = 500
 const LAST_WAIT = 30_000
-
-export type BreakerState = 'closed' | 'open' | 'half-open'
 
 /** Keeps a thread from asking a server that does not answer, but for one question from time to time. */
 export class Breaker {

@@ -133,6 +133,18 @@ function withDefaults(given: RedisTierOptions): TierSettings {
   }
 }
 
+/**
+ * What processes share by, for a cache of this name.
+ *
+ * @throws `ERR_INVALID_ARG_TYPE` if neither is given; `ERR_OUT_OF_RANGE` if it has other characters than may be.
+ */
+export function namespaceOf({ namespace }: TierSettings, name: string | undefined): string {
+  if (namespace !== undefined) return namespace
+  if (name === undefined) throw wrongType('namespace must be given, or a name: it is what processes share by')
+  checkNamespace(name, 'the name, without a namespace,')
+  return name
+}
+
 const parseNear = (value: unknown, name: string): Omit<NearOptions, 'clock'> | false => {
   if (typeof value === 'object' && value !== null && 'clock' in value) {
     throw outOfRange('near.clock is always exact in a tiered cache')
@@ -160,9 +172,6 @@ const parse = defineOptions<TieredCacheOptions>('TieredCache', {
 export function parseTieredOptions(options: unknown): { cache: CacheOptions; tier: TierSettings } {
   const { redis, namespace, localTtl, maxStaleness, readTimeout, writeTimeout, loadLease, ...cache } =
     parse(options)
-  if (cache.name === undefined && namespace === undefined) {
-    throw wrongType('namespace must be given, or a name: it is what processes share by')
-  }
   const tier = { redis, namespace, localTtl, maxStaleness, readTimeout, writeTimeout, loadLease }
   return {
     cache: parseCacheOptions({

@@ -1,7 +1,9 @@
 import type { TierFactory } from '../cache/tier.js'
+import { describe, wrongType } from '../common/errors.js'
 import type { Engine } from '../engine/engine.js'
+import { portsOf } from './clients/connect.js'
 import { wireName } from './names.js'
-import { parseTier, type RedisTierOptions, type TierSettings } from './options.js'
+import { namespaceOf, parseTier, type RedisTierOptions, type TierSettings } from './options.js'
 import { RemoteTier } from './remote-tier.js'
 import { wireEngine } from './wire-engine.js'
 
@@ -10,6 +12,15 @@ export function factoryOf(settings: TierSettings): TierFactory & { open(...args:
   /** By what a cache sees of it, the engine itself. */
   const engines = new WeakMap<Engine, Engine>()
   return {
+    check(name) {
+      portsOf(settings.redis, namespaceOf(settings, name))
+    },
+    checkNamed(namespace) {
+      if (settings.namespace !== undefined) return
+      throw wrongType(
+        `redisTier must be given a namespace for the decisions of namespace ${describe(namespace)}`,
+      )
+    },
     keyOf: wireName,
     wrap(engine) {
       const wired = wireEngine(engine, { tagOf: wireName, localTtl: settings.localTtl })

@@ -1,5 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import type { Change, Tier, TierEntry, TierFence, TierHost } from '../cache/tier.js'
+import type { TierHealth, TierMessage, TierState } from '../cache/tier-health.js'
 import { CacheError } from '../common/errors.js'
 import { startTimer } from '../common/timers.js'
 import type { TierControl } from '../engine/capabilities.js'
@@ -13,10 +14,9 @@ import { Connection } from './connection.js'
 import { noCounts, type TierCounts } from './counts.js'
 import { Fills } from './fills.js'
 import { Follower } from './follower.js'
-import type { TierHealth, TierMessage, TierState } from './health.js'
 import { LocalValues } from './local.js'
 import { keysOf } from './names.js'
-import type { TierSettings } from './options.js'
+import { namespaceOf, type TierSettings } from './options.js'
 import { RecordClient } from './record-client.js'
 import { Remote } from './remote.js'
 import { ServerTime } from './server-time.js'
@@ -52,7 +52,7 @@ export class RemoteTier implements Tier {
   readonly second: Remote
 
   constructor(settings: TierSettings, host: TierHost, engine: Engine) {
-    const namespace = settings.namespace ?? (host.name as string)
+    const namespace = namespaceOf(settings, host.name)
     const control = engine.tier as TierControl
     this.#settings = settings
     this.#namespace = namespace

@@ -1,6 +1,6 @@
 import { parseStoring, type SetOptions } from '../cache/set-options.js'
 import type { TierFence } from '../cache/tier.js'
-import { type Fence, unsealFence } from './fence.js'
+import { type Fence, unsealFence } from '../cache/tier-fence.js'
 
 /** How one value is stored. */
 export interface TierSetOptions extends Omit<SetOptions, 'fence'> {

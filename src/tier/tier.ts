@@ -1,9 +1,9 @@
 /** `sark-cache/tier`: caches of which all processes are told each change, by Redis or Valkey. */
 export type { TierFactory } from '../cache/tier.js'
+export type { Fence } from '../cache/tier-fence.js'
+export type { TierHealth, TierMessage, TierState } from '../cache/tier-health.js'
 export type { RedisConnect, RedisPort, RedisReply, RedisRole } from './clients/port.js'
 export type { TierCounts } from './counts.js'
-export type { Fence } from './fence.js'
-export type { TierHealth, TierMessage, TierState } from './health.js'
 export type { RedisTierOptions, TieredCacheOptions } from './options.js'
 export { redisTier } from './redis-tier.js'
 export type { TierSetOptions } from './set-options.js'

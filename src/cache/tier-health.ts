@@ -1,4 +1,5 @@
-import type { BreakerState } from './breaker.js'
+/** Of what keeps a thread from asking a server that does not answer: open while it does. */
+export type BreakerState = 'closed' | 'open' | 'half-open'
 
 /** How a tier is, as this process knows it. */
 export interface TierHealth {

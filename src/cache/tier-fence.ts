@@ -1,6 +1,6 @@
-import type { TierFence } from '../cache/tier.js'
 import { describe, wrongType } from '../common/errors.js'
 import type { Parse } from '../common/options.js'
+import type { TierFence } from './tier.js'
 
 declare const fence: unique symbol
 
