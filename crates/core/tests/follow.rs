@@ -180,9 +180,9 @@ fn what_is_pending_is_struck_off_by_number_and_bounded() {
     let before: Vec<u64> = follow.pending().iter().map(|(number, _)| *number).collect();
     assert_eq!(before.len(), 1_024);
     follow.pend(names(&["=one", "=two"]));
-    assert_eq!(pending(&cache), ["c", "=two"]);
+    assert_eq!(pending(&cache), ["c"]);
     follow.delivered(&before);
-    assert_eq!(follow.pending_count(), 2);
+    assert_eq!(follow.pending_count(), 1);
 }
 
 #[test]
@@ -194,14 +194,13 @@ fn what_was_acknowledged_lately_in_another_epoch_is_pending_again() {
     follow.acknowledged(2, names(&["=b"]), 1, 100);
     follow.redeliver(2, 100);
     assert_eq!(pending(&cache), ["=a"]);
-    for _ in 0..5_000 {
+    for _ in 0..4_096 {
         follow.acknowledged(2, names(&["=c"]), 100, 100);
     }
     follow.redeliver(2, 101);
     assert_eq!(pending(&cache), ["=a"]);
     follow.redeliver(3, 101);
-    assert!(pending(&cache).len() <= 1_024);
-    assert!(pending(&cache).iter().any(|name| name == "c"));
+    assert_eq!(pending(&cache), ["=a", "c"]);
     follow.acknowledged(3, names(&["=late"]), u64::MAX, u64::MAX);
     follow.redeliver(4, u64::MAX);
     assert!(!pending(&cache).contains(&"=late".to_owned()));

@@ -6,9 +6,9 @@
 //! which those changes were made; one that took the lease after the look might have looked before them. A thread that
 //! stood still between two of these steps finds, when it wakes, that the lease it took has run out.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
-use crate::key::{Key, Space};
+use crate::key::Key;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// A lease that does not end. In a plain cache there is none that did.
@@ -35,12 +35,6 @@ pub struct ChangeName {
 impl ChangeName {
     fn everything() -> Self {
         Self { bytes: EVERYTHING.into(), domain: 0 }
-    }
-
-    /// The name as a key of the root.
-    #[must_use]
-    pub fn as_key(&self) -> Key<'_> {
-        Key { bytes: &self.bytes, domain: self.domain, space: Space::ROOT }
     }
 }
 
@@ -71,7 +65,7 @@ struct State {
     seen: Moment,
     position: Moment,
     /// By number, the oldest first.
-    pending: VecDeque<(u64, ChangeName)>,
+    pending: Vec<(u64, ChangeName)>,
     acknowledged: Vec<Acknowledged>,
     last_number: u64,
 }
@@ -85,11 +79,10 @@ impl State {
     fn pend(&mut self, names: impl IntoIterator<Item = ChangeName>) {
         for name in names {
             let number = self.number();
-            self.pending.push_back((number, name));
-            if self.pending.len() > MOST_PENDING {
-                let number = self.number();
-                self.pending = VecDeque::from([(number, ChangeName::everything())]);
-            }
+            self.pending.push((number, name));
+        }
+        if self.pending.len() > MOST_PENDING {
+            self.pending = vec![(self.number(), ChangeName::everything())];
         }
     }
 
@@ -229,7 +222,7 @@ impl Follow {
     /// What was not acknowledged, the oldest first, each under a number of its own.
     #[must_use]
     pub fn pending(&self) -> Vec<(u64, ChangeName)> {
-        self.state.lock().pending.iter().cloned().collect()
+        self.state.lock().pending.clone()
     }
 
     /// How many those are.
