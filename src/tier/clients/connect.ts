@@ -14,6 +14,14 @@ import type { RedisConnect } from './port.js'
 import { ReconnectingPort } from './reconnecting.js'
 import { slotOf } from './slots.js'
 
+/**
+ * A client that connections can be opened by: one of `redis` 5 or 6, `ioredis` 5 or 6, or `iovalkey`, their clients of
+ * clusters and of Sentinel included. What it has to have is checked when it is given.
+ */
+export type RedisClient =
+  | { sendCommand(...args: never[]): Promise<unknown>; connect(): Promise<unknown> }
+  | { callBuffer(...args: never[]): unknown; connect(): Promise<unknown> }
+
 type Find = () => OpenConnection | Promise<OpenConnection>
 
 /** The methods that are looked for: a client of another version or copy of its module is one as well. */

@@ -11,8 +11,8 @@ export interface Connection {
 export interface ConnectionEvents {
   /** Commands may be sent. */
   ready(): void
-  /** It never will be ready, or is no more. May be told more than once. */
-  lost(): void
+  /** It never will be ready, or is no more; `why`, where that is known. May be told more than once. */
+  lost(why?: unknown): void
 }
 
 /** Begins to open a connection, which neither waits for others nor tries again. */

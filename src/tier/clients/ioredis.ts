@@ -61,17 +61,18 @@ export function openIoRedis(
     if (isOver) own.stream?.destroy?.()
     else own.stream?.unref?.()
   }
-  const end = () => {
+  const end = (why?: unknown) => {
     isOver = true
-    lost()
+    lost(why)
   }
   own.on('error', end)
-  own.on('close', end)
-  own.on('end', end)
+  own.on('close', () => end())
+  own.on('end', () => end())
   own.on('connect', release)
   own.on('ready', () => {
     release()
-    ready()
+    // It does not wait until it is logged in.
+    own.callBuffer('PING').then(ready, end)
   })
   own.connect().catch(end)
   setImmediate(release)

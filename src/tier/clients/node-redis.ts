@@ -64,7 +64,7 @@ export function openNodeRedis(
   const abort = new AbortController()
   const own = client.duplicate(overrides(client, abort.signal, address))
   own.on('error', lost)
-  own.on('end', lost)
+  own.on('end', () => lost())
   own.on('ready', ready)
   own.unref()
   own.connect().catch(lost)

@@ -28,6 +28,8 @@ export class ReconnectingPort implements RedisPort {
   #isClosed = false
   #failures = 0
   #timer: NodeJS.Timeout | undefined
+  /** Why the last connection was lost, or never came to be. */
+  #why: unknown
 
   constructor(find: () => OpenConnection | Promise<OpenConnection>, isCluster = false) {
     this.#find = find
@@ -38,7 +40,7 @@ export class ReconnectingPort implements RedisPort {
   send(command: readonly (string | Uint8Array)[]): Promise<RedisReply> {
     const connection = this.#connection
     if (!this.#isOpen || connection === undefined) {
-      return Promise.reject(new Error(`the connection to Redis is ${this.#isClosed ? 'closed' : 'not open'}`))
+      return Promise.reject(this.#notOpen())
     }
     return this.#isCluster ? this.#sendThere(connection, command) : connection.send(command)
   }
@@ -59,6 +61,14 @@ export class ReconnectingPort implements RedisPort {
     this.#end()
   }
 
+  #notOpen(): Error {
+    if (this.#isClosed) return new Error('the connection to Redis is closed')
+    const why = this.#why
+    // Not as its cause: errors of ioredis hold the password that was refused.
+    const cause = why instanceof Error ? `: ${why.message}` : ''
+    return new Error(`the connection to Redis is not open${cause}`)
+  }
+
   async #sendThere(connection: Connection, command: readonly (string | Uint8Array)[]): Promise<RedisReply> {
     try {
       return await connection.send(command)
@@ -71,10 +81,12 @@ export class ReconnectingPort implements RedisPort {
   #connect(): void {
     const attempt = ++this.#attempt
     const isCurrent = () => attempt === this.#attempt
-    const lost = () => {
-      if (isCurrent()) this.#lose()
+    const lost = (why?: unknown) => {
+      if (!isCurrent()) return
+      this.#why = why ?? new Error('the connection was ended')
+      this.#lose()
     }
-    this.#timer = startTimer(READY_TIMEOUT, lost)
+    this.#timer = startTimer(READY_TIMEOUT, () => lost(new Error('the server did not answer in time')))
     const open = (openConnection: OpenConnection) => {
       if (!isCurrent()) return
       this.#connection = openConnection({
@@ -89,14 +101,15 @@ export class ReconnectingPort implements RedisPort {
       const found = this.#find()
       if (typeof found === 'function') open(found)
       else found.then(open).catch(lost)
-    } catch {
-      queueMicrotask(lost)
+    } catch (error) {
+      queueMicrotask(() => lost(error))
     }
   }
 
   #ready(): void {
     clearTimeout(this.#timer)
     this.#isOpen = true
+    this.#why = undefined
     this.#openedAt = performance.now()
     for (const listener of this.#listeners.open) listener()
   }
