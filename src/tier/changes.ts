@@ -1,11 +1,12 @@
 import type { Change, TierEntry } from '../cache/tier.js'
 import { CacheError } from '../common/errors.js'
-import { holdProcess, startTimer } from '../common/timers.js'
+import { startTimer } from '../common/timers.js'
 import type { Moment, TierControl } from '../engine/capabilities.js'
 import { Outcome } from '../engine/engine.js'
 import type { Connection } from './connection.js'
 import type { TierCounts } from './counts.js'
 import type { Fills } from './fills.js'
+import { hold, release } from './hold.js'
 import { CLEAR, keyChange, type LocalValues, tagChange } from './local.js'
 import { wireName } from './names.js'
 import type { TierSettings } from './options.js'
@@ -128,12 +129,11 @@ export class Changes {
   }
 
   async #held<T>(work: () => Promise<T>): Promise<T> {
-    // Connections keep no process alive, and somebody waits.
-    const hold = holdProcess()
+    hold()
     try {
       return await work()
     } finally {
-      clearTimeout(hold)
+      release()
     }
   }
 
