@@ -122,6 +122,12 @@ export class RecordClient {
     return (await this.#send(command)) !== null
   }
 
+  /** What the server does where memory is short, such as `noeviction`; `undefined` if it does not tell. */
+  async memoryPolicy(): Promise<string | undefined> {
+    const reply = await this.#send(['INFO', 'memory'])
+    return /^maxmemory_policy:(\S+)/m.exec(Buffer.isBuffer(reply) ? reply.toString() : '')?.[1]
+  }
+
   /**
    * Waits until there are changes after `after`, `ms` at most. It may end at any time, and a new epoch does not end it:
    * what there is {@link follow} tells.
