@@ -48,6 +48,7 @@ export class Changes {
   /** @throws `ERR_CACHE_CHANGE_PENDING` */
   async change(changes: readonly Change[]): Promise<void> {
     const names = changes.map(nameOf)
+    this.#apply(names)
     const errors: unknown[] = []
     await this.#held(async () => {
       for (let at = 0; at < names.length; at += MOST_NAMES) {
@@ -58,7 +59,6 @@ export class Changes {
   }
 
   async #changeSome(names: readonly string[]): Promise<void> {
-    this.#apply(names)
     await this.#send(names, [])
     // Somebody may have read, meanwhile, what Redis had before.
     this.#apply(names)
