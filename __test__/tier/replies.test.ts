@@ -116,6 +116,9 @@ describe('an event', () => {
         },
       ),
     )
+    // A key may be of no characters, a tag may not.
+    expect(namesOf(eventOf(['=', 'c', '#t']))).toEqual(['=', 'c', '#t'])
+    expect(namesOf(eventOf(['=a', '#']))).toBe(undefined)
     expect(() => eventOf([''])).toThrow(RangeError)
     expect(() => eventOf(['x'.repeat(256)])).toThrow(RangeError)
   })

@@ -54,8 +54,12 @@ export interface Tier {
   write(entry: TierEntry): Promise<boolean>
   /** Stores a value that changes nothing for others: it was loaded after `fence`. Says whether it did. */
   fill(entry: TierEntry, fence: TierFence): boolean
-  /** Reads the tier, and stores what is found in the cache. */
-  get(key: string): Promise<Stored | undefined>
+  /**
+   * Reads the tier, and stores what is found in the cache.
+   *
+   * @param accepts Whether it is a value of this cache: whoever may write to the tier may have put anything there.
+   */
+  get(key: string, accepts: (stored: Stored) => boolean): Promise<Stored | undefined>
   fence(): TierFence
   /** Resolves when values of this process may be served. @throws The reason of `signal`; `ERR_CACHE_CLOSED`. */
   ready(signal: AbortSignal | undefined): Promise<void>

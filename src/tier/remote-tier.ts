@@ -165,8 +165,8 @@ export class RemoteTier implements Tier {
     return this.second.fill(entry, fence)
   }
 
-  get(key: string): Promise<Stored | undefined> {
-    return this.#reads.get(key)
+  get(key: string, accepts: (stored: Stored) => boolean): Promise<Stored | undefined> {
+    return this.#reads.get(key, accepts)
   }
 
   fence(): TierFence {

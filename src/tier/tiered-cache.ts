@@ -10,6 +10,7 @@ import { abortSignal } from '../common/options.js'
 import type { EngineKind, EngineSettings } from '../common/settings.js'
 import { checkedKeys, checkFunction, checkKey, checkText } from '../common/validate.js'
 import { checkedTags } from '../engine/limits.js'
+import type { Stored } from '../engine/stored.js'
 import { type GetOrSetOptions, type LoadContext, parseGetOrSet, tell } from '../loading/options.js'
 import { type LoadRequest, settingsOf } from '../loading/request.js'
 import type { TierCounts } from './counts.js'
@@ -68,14 +69,16 @@ export class TieredCache<V = unknown> implements AsyncDisposable {
     const core = this[internals]
     const local = core.get(key)
     if (local !== undefined) return local
-    const stored = await this.#tier.get(key)
-    if (stored === undefined) return undefined
-    try {
-      return core.share(stored).value
-    } catch {
-      // Whoever may write to the namespace may have put anything there.
-      return undefined
+    const read = (stored: Stored) => {
+      try {
+        return core.share(stored).value
+      } catch {
+        // Whoever may write to the namespace may have put anything there.
+        return undefined
+      }
     }
+    const stored = await this.#tier.get(key, (stored) => read(stored) !== undefined)
+    return stored === undefined ? undefined : read(stored)
   }
 
   /** The values under `keys`, in their order, as from {@link TieredCache.get}. */
