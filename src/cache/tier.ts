@@ -1,6 +1,7 @@
 import type { Engine } from '../engine/engine.js'
 import type { Stored } from '../engine/stored.js'
 import type { SecondTier } from '../loading/second-tier.js'
+import type { TierTotals } from './tier-counts.js'
 import type { TierHealth } from './tier-health.js'
 
 /** What a tier asks of the cache in front of it. */
@@ -64,6 +65,8 @@ export interface Tier {
   /** Resolves when values of this process may be served. @throws The reason of `signal`; `ERR_CACHE_CLOSED`. */
   ready(signal: AbortSignal | undefined): Promise<void>
   health(): TierHealth
+  /** What all threads counted. */
+  totals(): TierTotals
   /** Ends it at once. */
   close(): void
 }

@@ -110,7 +110,9 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
   async #remote(tier: Tier, key: string): Promise<D | undefined> {
     const core = this[internals]
     const stored = await tier.get(key, (stored) => readRemote(core, stored) !== undefined)
-    return stored === undefined ? undefined : readRemote(core, stored)
+    const decision = stored === undefined ? undefined : readRemote(core, stored)
+    if (decision !== undefined) this.#metrics.countRemote(decision)
+    return decision
   }
 
   /**
