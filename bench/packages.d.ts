@@ -1,6 +1,11 @@
 // The packages of the benchmarks, without their types: so that what uses them is checked the same whether they are
 // installed or not.
 declare module '@cacheable/memory'
+declare module '@keyv/redis'
+declare module 'bentocache'
+declare module 'bentocache/drivers/memory'
+declare module 'bentocache/drivers/redis'
+declare module 'cacheable'
 declare module 'echarts'
 declare module 'ioredis'
 declare module 'lmdb'

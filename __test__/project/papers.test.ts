@@ -2,7 +2,9 @@ import { execFile } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { available, startServer } from '../../scripts/servers.mjs'
+import type { Server } from '../support/redis.js'
 
 const run = promisify(execFile)
 const root = path.join(__dirname, '../..')
@@ -28,7 +30,9 @@ afterAll(() => {
 /** The programs of a page, each with the title over it and what the page says that it prints. */
 function programs(page: string): { title: string; kind: string; text: string; prints: string | undefined }[] {
   const markdown = readFileSync(path.join(root, page), 'utf8')
-  const found = markdown.matchAll(/```(js|js vitest)\n(import [\s\S]*?)```\n(?:\n```text\n([\s\S]*?)```)?/g)
+  const found = markdown.matchAll(
+    /```(js|js vitest|js redis)\n(import [\s\S]*?)```\n(?:\n```text\n([\s\S]*?)```)?/g,
+  )
   return [...found].map(({ index, 1: kind = '', 2: text = '', 3: prints }) => {
     const titles = [...markdown.slice(0, index).matchAll(/^#+ (.*)$/gm)]
     return { title: `${page}: ${titles.at(-1)?.[1]}`, kind, text, prints }
@@ -53,6 +57,25 @@ describe('the programs of the papers do what they say', () => {
       env: { ...process.env, NO_COLOR: '1' },
     })
     expect(stdout).toMatch(/Tests {2}\d+ passed/)
+  })
+
+  const [kind] = available().map((each) => each.kind)
+  describe.skipIf(kind === undefined)(`beside ${kind ?? 'a server of Redis, which is not available'}`, () => {
+    let server: Server
+
+    beforeAll(async () => {
+      server = await startServer(kind as NonNullable<typeof kind>, { port: 0 })
+    })
+    afterAll(() => server?.stop())
+
+    it.each(all.filter((program) => program.kind === 'js redis'))('$title', async ({ text, prints }) => {
+      const { stdout } = await run(process.execPath, [place(text, 'mjs')], {
+        timeout: 25_000,
+        cwd: root,
+        env: { ...process.env, REDIS_URL: `redis://127.0.0.1:${server.port}` },
+      })
+      expect(stdout.trim()).toBe((prints ?? '').trim())
+    })
   })
 
   it('none is left out', () => {

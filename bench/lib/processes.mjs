@@ -41,13 +41,22 @@ const PATIENCE = 10_000
 /**
  * Starts a Redis server that keeps nothing on disk. It is stopped when this process ends, if not before.
  *
+ * @param {number} [port] Where it listens besides; 0 for nowhere.
  * @returns {Promise<RedisServer | undefined>} `undefined`, after a line saying so, where it is not installed.
  */
-export async function startRedis() {
+export async function startRedis(port = 0) {
   const dir = mkdtempSync(path.join(os.tmpdir(), 'sark-cache-bench-'))
   const socket = path.join(dir, 'redis.sock')
   const removeDir = () => rmSync(dir, { recursive: true, force: true })
-  const settings = { port: '0', unixsocket: socket, save: '', appendonly: 'no', dir, daemonize: 'no' }
+  const settings = {
+    port: String(port),
+    bind: '127.0.0.1',
+    unixsocket: socket,
+    save: '',
+    appendonly: 'no',
+    dir,
+    daemonize: 'no',
+  }
   const server = spawn(
     'redis-server',
     Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),

@@ -58,7 +58,11 @@ export class Directory {
   }
 
   revoke(user, group) {
-    Atomics.store(this.#members, user * GROUPS.length + group, 0)
+    this.setMember(user, group, false)
+  }
+
+  setMember(user, group, is) {
+    Atomics.store(this.#members, user * GROUPS.length + group, is ? 1 : 0)
   }
 }
 

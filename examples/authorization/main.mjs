@@ -2,6 +2,7 @@
  * An authorization service: worker threads evaluate Cedar policies and share one cache of the decisions.
  *
  *     npm run demo [-- --engine js|rust] [--threads N] [--seconds N]
+ *     npm run demo -- --redis [--rounds N] [--seconds N]      two processes, over Redis or Valkey
  */
 
 import { once } from 'node:events'
@@ -15,7 +16,9 @@ const { values: options } = parseArgs({
   options: {
     engine: { type: 'string' },
     threads: { type: 'string', default: String(Math.min(4, Math.max(2, availableParallelism()))) },
-    seconds: { type: 'string', default: '10' },
+    seconds: { type: 'string' },
+    redis: { type: 'boolean', default: false },
+    rounds: { type: 'string', default: '200' },
   },
 })
 // The V8 of Node 20 can abort in the deoptimizer when it discards optimized code into which a call of
@@ -23,13 +26,19 @@ const { values: options } = parseArgs({
 if (process.versions.v8.startsWith('11.')) setFlagsFromString('--no-turbo-inline-js-wasm-calls')
 if (options.engine !== undefined) process.env.SARK_CACHE_ENGINE = options.engine
 
+if (options.redis) {
+  const { runFleet } = await import('./fleet.mjs')
+  await runFleet({ rounds: Number(options.rounds), seconds: Number(options.seconds ?? 3) })
+  process.exit()
+}
+
 const { isRustCacheAvailable, PolicyCache, rustCacheLoadError } = await import('sark-cache')
 const { Directory, DOCUMENTS, GROUPS, USERS, writersOf } = await import('./directory.mjs')
 const { evaluate } = await import('./evaluator.mjs')
 const { accessPattern, question } = await import('./requests.mjs')
 
 const threads = Number(options.threads)
-const seconds = Number(options.seconds)
+const seconds = Number(options.seconds ?? 10)
 if (!Number.isSafeInteger(threads) || threads < 1) throw new RangeError('--threads must be 1 or more')
 if (!(seconds > 0)) throw new RangeError('--seconds must be more than 0')
 

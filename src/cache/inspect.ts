@@ -23,10 +23,12 @@ export function inspect<V>(
       core.flush()
       core.loads()
       decisions()
+      core.tier?.totals()
     },
     stats: () => statsOf(core),
     loads: () => core.loads(),
     decisions,
+    tier: () => core.tier?.totals(),
   })
   return core
 }

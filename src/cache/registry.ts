@@ -1,6 +1,7 @@
 import type { EngineKind, EngineSettings } from '../common/settings.js'
 import type { EngineStats } from '../engine/engine.js'
 import type { LoadTotals } from '../loading/recorder.js'
+import type { TierTotals } from './tier-counts.js'
 
 /** What a cache is for. */
 export type InspectableKind = 'cache' | 'policy'
@@ -18,6 +19,9 @@ export interface InspectedStats extends EngineStats {
 export interface DecisionTotals {
   readonly hitsAllowed: number
   readonly hitsDenied: number
+  /** Those that other processes had stored in the tier. */
+  readonly remoteAllowed: number
+  readonly remoteDenied: number
   readonly staleAllowed: number
   readonly staleDenied: number
   /** Evaluations that came to a decision. */
@@ -44,6 +48,8 @@ export interface Inspectable {
   loads(): LoadTotals
   /** `undefined` for a cache of anything else. */
   decisions(): DecisionTotals | undefined
+  /** `undefined` for a cache of this process alone. */
+  tier?(): TierTotals | undefined
 }
 
 interface Entry {

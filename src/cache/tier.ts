@@ -1,6 +1,7 @@
 import type { Engine } from '../engine/engine.js'
 import type { Stored } from '../engine/stored.js'
 import type { SecondTier } from '../loading/second-tier.js'
+import type { TierTotals } from './tier-counts.js'
 import type { TierHealth } from './tier-health.js'
 
 /** What a tier asks of the cache in front of it. */
@@ -54,12 +55,18 @@ export interface Tier {
   write(entry: TierEntry): Promise<boolean>
   /** Stores a value that changes nothing for others: it was loaded after `fence`. Says whether it did. */
   fill(entry: TierEntry, fence: TierFence): boolean
-  /** Reads the tier, and stores what is found in the cache. */
-  get(key: string): Promise<Stored | undefined>
+  /**
+   * Reads the tier, and stores what is found in the cache.
+   *
+   * @param accepts Whether it is a value of this cache: whoever may write to the tier may have put anything there.
+   */
+  get(key: string, accepts: (stored: Stored) => boolean): Promise<Stored | undefined>
   fence(): TierFence
   /** Resolves when values of this process may be served. @throws The reason of `signal`; `ERR_CACHE_CLOSED`. */
   ready(signal: AbortSignal | undefined): Promise<void>
   health(): TierHealth
+  /** What all threads counted. */
+  totals(): TierTotals
   /** Ends it at once. */
   close(): void
 }

@@ -61,6 +61,7 @@ function take<V>(host: LoadHost<V>, second: SecondTier, load: Sought<V>, found: 
     return true
   }
   flight.resolve(result)
+  request.onRemote?.(result.value())
   const shared = outcome === Outcome.Stored ? result.shared() : undefined
   if (shared !== undefined) host.loaded(request.key, stored, shared)
   return true

@@ -29,6 +29,8 @@ export interface LoadRequest<V> {
   readonly onOutcome?: ((outcome: number) => void) | undefined
   /** Told that this call begins a load while a value is served. */
   readonly onRefresh?: (() => void) | undefined
+  /** Told of a value of the second tier that this call found instead of loading. */
+  readonly onRemote?: ((value: V) => void) | undefined
   /** Told that this call is served a value past its TTL. */
   readonly onStale?: ((value: V) => void) | undefined
   /** Told that a load that this call began has failed. */
@@ -43,7 +45,7 @@ export function subjectOf({ subject, key }: Pick<LoadRequest<never>, 'subject' |
 /** The part of a request that the options of a call, or else of its cache, determine. */
 export type LoadSettings = Omit<
   LoadRequest<never>,
-  'key' | 'load' | 'check' | 'validate' | 'accepts' | 'refusal' | 'onStale'
+  'key' | 'load' | 'check' | 'validate' | 'accepts' | 'refusal' | 'onRemote' | 'onStale'
 >
 
 const DEFAULT_HARD_TIMEOUT = 30_000

@@ -57,6 +57,7 @@ export class Collector {
       engineHits,
       loads: first.loads(),
       decisions: first.decisions(),
+      tier: first.tier?.(),
     }
   }
 }

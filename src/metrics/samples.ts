@@ -1,84 +1,13 @@
-import type { DecisionTotals, Inspectable, InspectedStats } from '../cache/registry.js'
-import type { LoadTotals } from '../loading/recorder.js'
+import type { DecisionTotals } from '../cache/registry.js'
+import { by, type Labels, type Metric, one, type Sample } from './metric.js'
+import { TIER_METRICS } from './tier-metrics.js'
 
-/** What is known of one cache at one moment. */
-export interface CacheSnapshot extends Pick<Inspectable, 'kind' | 'engine' | 'settings'> {
-  readonly name: string
-  readonly stats: InspectedStats
-  /** Reads answered by the engine: what decoded values answered is `stats.nearHits`. */
-  readonly engineHits: number
-  readonly loads: LoadTotals
-  readonly decisions: DecisionTotals | undefined
-}
-
-/** The labels of a sample, beside those of its cache. */
-export type Labels = Readonly<Record<string, string>>
-
-/** A number with the labels that it has beside those of its cache: always the same object for the same labels. */
-export type Sample = readonly [labels: Labels, value: number]
-
-interface Common {
-  /** The name in Prometheus. */
-  readonly name: string
-  /** The name in OpenTelemetry. */
-  readonly instrument: string
-  /** As OpenTelemetry writes units. */
-  readonly unit: string
-  readonly help: string
-  /** The labels beside `cache` and `kind`, each with all the values that it has. */
-  readonly labels: Readonly<Record<string, readonly string[]>>
-}
-
-/** A metric of numbers. */
-export interface NumberMetric extends Common {
-  readonly type: 'counter' | 'gauge'
-  read(cache: CacheSnapshot): Sample[]
-}
-
-/** A metric of durations. */
-export interface DurationMetric extends Common {
-  readonly type: 'histogram'
-  /** The powers of two of ns that are bounds of buckets, ascending. */
-  readonly powers: readonly number[]
-  /** The numbers of a histogram, as in `common/latency`; `undefined` where there is none. */
-  read(cache: CacheSnapshot): Float64Array | undefined
-}
-
-export type Metric = NumberMetric | DurationMetric
+export type { CacheSnapshot, DurationMetric, Labels, Metric, NumberMetric } from './metric.js'
 
 /** 262 µs to 17 s. */
 const LOADS = [18, 20, 22, 24, 26, 28, 30, 32, 34]
 /** 256 ns to 1 ms. */
 const READS = [8, 10, 12, 14, 16, 18, 20]
-
-const NONE: Labels = Object.freeze({})
-
-/** The samples of a metric with one label, by its values. */
-function by<L extends string>(
-  label: string,
-  values: readonly L[],
-  read: (cache: CacheSnapshot) => Record<L, number>,
-): Pick<NumberMetric, 'labels' | 'read'> {
-  const labels = values.map((value) => [value, { [label]: value }] as const)
-  return {
-    labels: { [label]: values },
-    read(cache) {
-      const numbers = read(cache)
-      return labels.map(([value, each]) => [each, numbers[value]])
-    },
-  }
-}
-
-/** The one sample of a metric without labels; none where there is no number. */
-function one(read: (cache: CacheSnapshot) => number | undefined): Pick<NumberMetric, 'labels' | 'read'> {
-  return {
-    labels: {},
-    read(cache) {
-      const value = read(cache)
-      return value === undefined ? [] : [[NONE, value]]
-    },
-  }
-}
 
 /** A bound, where there is one. */
 function bound(limit: number): number | undefined {
@@ -90,7 +19,7 @@ const INFO = {
   js: { lru: { engine: 'js', policy: 'lru' }, s3fifo: { engine: 'js', policy: 's3fifo' } },
 } as const
 
-const SOURCES = ['cache', 'stale', 'evaluation'] as const
+const SOURCES = ['cache', 'remote', 'stale', 'evaluation'] as const
 const OUTCOMES = ['allowed', 'denied', 'error'] as const
 
 /** All metrics of caches: what exporters export, and what `docs/monitoring.md` lists. */
@@ -263,6 +192,7 @@ export const METRICS: readonly Metric[] = [
     help: 'Calls of invalidate and invalidateTag of a PolicyCache.',
     ...one(({ decisions }) => decisions?.invalidations),
   },
+  ...TIER_METRICS,
   {
     name: 'sark_cache_info',
     instrument: 'sark_cache.info',
@@ -277,6 +207,8 @@ export const METRICS: readonly Metric[] = [
 const OUTCOMES_AND_SOURCES = {
   hitsAllowed: { outcome: 'allowed', source: 'cache' },
   hitsDenied: { outcome: 'denied', source: 'cache' },
+  remoteAllowed: { outcome: 'allowed', source: 'remote' },
+  remoteDenied: { outcome: 'denied', source: 'remote' },
   staleAllowed: { outcome: 'allowed', source: 'stale' },
   staleDenied: { outcome: 'denied', source: 'stale' },
   evaluatedAllowed: { outcome: 'allowed', source: 'evaluation' },

@@ -74,6 +74,7 @@ export function requestOf<D extends Decision>(
       else if (outcome === Outcome.Fenced) metrics.count('fenced')
     },
     onRefresh: () => metrics.count('refreshes'),
+    onRemote: (decision) => metrics.countRemote(decision),
     onStale: (decision) => metrics.countStale(decision),
     onError: () => metrics.count('errors'),
   }

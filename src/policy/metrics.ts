@@ -44,6 +44,8 @@ const COUNTERS = [
   'hitsAllowed',
   'hitsDenied',
   'misses',
+  'remoteAllowed',
+  'remoteDenied',
   'staleAllowed',
   'staleDenied',
   'evaluatedAllowed',
@@ -93,6 +95,11 @@ export class MetricsRecorder {
   /** Counts a decision that was served past its TTL. */
   countStale({ allowed }: Decision): void {
     this.#batch.count(allowed ? PLACES.staleAllowed : PLACES.staleDenied)
+  }
+
+  /** Counts a decision that another process had stored. */
+  countRemote({ allowed }: Decision): void {
+    this.#batch.count(allowed ? PLACES.remoteAllowed : PLACES.remoteDenied)
   }
 
   /** Counts what an evaluation came to. */

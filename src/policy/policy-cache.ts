@@ -108,8 +108,11 @@ export class PolicyCache<D extends Decision = Decision> implements Disposable {
 
   /** What the tier has, if it is a decision. */
   async #remote(tier: Tier, key: string): Promise<D | undefined> {
-    const stored = await tier.get(key)
-    return stored === undefined ? undefined : readRemote(this[internals], stored)
+    const core = this[internals]
+    const stored = await tier.get(key, (stored) => readRemote(core, stored) !== undefined)
+    const decision = stored === undefined ? undefined : readRemote(core, stored)
+    if (decision !== undefined) this.#metrics.countRemote(decision)
+    return decision
   }
 
   /**

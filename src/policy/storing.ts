@@ -1,4 +1,5 @@
 import type { CacheCore } from '../cache/core.js'
+import type { TierFence } from '../cache/tier.js'
 import { type Fence, unsealFence } from '../cache/tier-fence.js'
 import { wrongType } from '../common/errors.js'
 import { Outcome } from '../engine/engine.js'
@@ -15,7 +16,7 @@ export interface Prepared {
   readonly key: string
   readonly stored: Stored
   readonly ttl: number
-  readonly fence: number | Fence | undefined
+  readonly fence: number | TierFence | undefined
   readonly tags: readonly string[]
 }
 
@@ -36,9 +37,21 @@ export function prepare<D extends Decision>(
     key: core.keyOf(keyOf(revision, asked)),
     stored,
     ttl: life.of(asked.sensitivity, answer.allowed, ttl),
-    fence,
+    fence: fenceOf(core, fence),
     tags: [...tagsOf(asked), ...tags],
   }
+}
+
+/** @throws `ERR_INVALID_ARG_TYPE` for a fence of another kind of cache. */
+function fenceOf<D extends Decision>(
+  core: CacheCore<D>,
+  fence: number | Fence | undefined,
+): number | TierFence | undefined {
+  if (fence === undefined) return undefined
+  if (core.tier === undefined && typeof fence === 'number') return fence
+  const moment = unsealFence(fence, 'fence')
+  if (moment.owner !== core.tier) throw wrongType('fence must be what fence() of this cache returned')
+  return moment
 }
 
 /** Stores a decision, in the tier too where there is one; says whether it did. */
@@ -47,13 +60,9 @@ export function store<D extends Decision>(
   { key, stored, ttl, fence, tags }: Prepared,
 ): boolean | Promise<boolean> {
   const { tier } = core
-  if (tier === undefined) {
-    if (typeof fence === 'object') throw wrongType('fence must be what fence() of this cache returned')
-    return core.store(key, stored, ttl, fence, tags) === Outcome.Stored
-  }
+  if (tier === undefined) return core.store(key, stored, ttl, fence as number, tags) === Outcome.Stored
   const entry = { key, stored, ttl, tags }
-  if (fence === undefined) return tier.write(entry)
-  return tier.fill(entry, unsealFence(fence, 'fence'))
+  return fence === undefined ? tier.write(entry) : tier.fill(entry, fence as TierFence)
 }
 
 /** What another process has stored, if it is a decision: whoever may write to the tier may have put anything there. */

@@ -1,30 +1,8 @@
-/** What happened between a thread and the tier. */
-export interface TierCounts {
-  /** Reads of the tier that found a value, or none. */
-  remoteHits: number
-  remoteMisses: number
-  /** Values found past their TTL. */
-  remoteStale: number
-  /** Reads that failed, and those of them that were not answered in time. */
-  remoteErrors: number
-  remoteTimeouts: number
-  /** Values that were there and not to be believed: changed since, of another format, or by a server left behind. */
-  remoteRefused: number
-  /** Values stored in the tier, and attempts that failed or were not made. */
-  fills: number
-  fillErrors: number
-  /** Changes acknowledged for this thread. */
-  changes: number
-  /** Changes of the record that were applied to this process, its own included. */
-  changesApplied: number
-  /** Times that this process was cleared, since it could not tell what had changed: by reason. */
-  clears: { epoch: number; gap: number }
-  /** Reads that found the lease of this process run out. */
-  suspendedReads: number
-  /** Changes that were not acknowledged at first, and those of them that were later. */
-  pendingAdded: number
-  pendingDelivered: number
-}
+import type { TierCounts } from '../cache/tier-counts.js'
+import type { SharedCounters } from '../engine/capabilities.js'
+import type { Engine } from '../engine/engine.js'
+
+export type { TierCounts } from '../cache/tier-counts.js'
 
 export function noCounts(): TierCounts {
   return {
@@ -42,5 +20,44 @@ export function noCounts(): TierCounts {
     suspendedReads: 0,
     pendingAdded: 0,
     pendingDelivered: 0,
+  }
+}
+
+/** The counts as so many numbers. */
+function flat({ clears, ...rest }: TierCounts): number[] {
+  return [...Object.values(rest), clears.epoch, clears.gap]
+}
+
+const SIZE = flat(noCounts()).length
+
+/** The counts of all threads of a cache: each adds what it counted from time to time. */
+export class TotalCounts {
+  readonly #shared: SharedCounters
+  #told: number[] = flat(noCounts())
+
+  constructor(engine: Engine) {
+    this.#shared = engine.counters('tier', SIZE)
+  }
+
+  /** Adds what a thread has counted since the last time. */
+  add(counts: TierCounts): void {
+    const now = flat(counts)
+    const deltas = Float64Array.from(now, (count, at) => count - (this.#told[at] as number))
+    this.#told = now
+    if (deltas.some((delta) => delta > 0)) this.#shared.add(deltas)
+  }
+
+  /** To be called when a thread starts its counts from zero. */
+  restart(): void {
+    this.#told = flat(noCounts())
+  }
+
+  read(): TierCounts {
+    const all = this.#shared.read()
+    const { clears: _, ...rest } = noCounts()
+    const names = Object.keys(rest)
+    const counts = Object.fromEntries(names.map((name, at) => [name, all[at]]))
+    const [epoch, gap] = all.subarray(names.length)
+    return { ...counts, clears: { epoch, gap } } as TierCounts
   }
 }

@@ -74,14 +74,18 @@ export class Reads {
     return this.isHeld || this.now() - began < this.#parts.settings.maxStaleness
   }
 
-  /** The value under a key, where no load is to come; what is found is stored in the cache. */
-  get(key: string): Promise<Stored | undefined> {
+  /**
+   * The value under a key, where no load is to come; what is found is stored in the cache.
+   *
+   * @param accepts Whether a value is one: whoever may write to the namespace may have put anything there.
+   */
+  get(key: string, accepts: (stored: Stored) => boolean): Promise<Stored | undefined> {
     const { engine } = this.#parts.local
     const running = this.#underWay.get(key)
     if (running !== undefined && this.joins(running.began) && engine.permits(key, running.fence)) {
       return running.value
     }
-    const read = { began: this.now(), fence: engine.fence(), value: this.#get(key) }
+    const read = { began: this.now(), fence: engine.fence(), value: this.#get(key, accepts) }
     this.#underWay.set(key, read)
     const end = () => {
       if (this.#underWay.get(key) === read) this.#underWay.delete(key)
@@ -90,14 +94,18 @@ export class Reads {
     return read.value
   }
 
-  async #get(key: string): Promise<Stored | undefined> {
-    const { local } = this.#parts
+  async #get(key: string, accepts: (stored: Stored) => boolean): Promise<Stored | undefined> {
+    const { counts, local } = this.#parts
     hold()
     try {
       for (let round = 0; round < MOST_ROUNDS; round++) {
         const fence = local.engine.fence()
         const found = this.findKept(key) ?? (await this.#findFresh(key))
         if (found === undefined) return undefined
+        if (!accepts(found.stored)) {
+          counts.remoteRefused++
+          return undefined
+        }
         // What was changed meanwhile is not what is asked for.
         if (this.adopt(key, found, fence) !== Outcome.Fenced) return found.stored
       }

@@ -1,5 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import type { Change, Tier, TierEntry, TierFence, TierHost } from '../cache/tier.js'
+import type { TierTotals } from '../cache/tier-counts.js'
 import type { TierHealth, TierMessage, TierState } from '../cache/tier-health.js'
 import { CacheError, wrongType } from '../common/errors.js'
 import { startTimer } from '../common/timers.js'
@@ -11,7 +12,7 @@ import { Changes } from './changes.js'
 import { portsOf } from './clients/connect.js'
 import type { RedisConnect, RedisRole } from './clients/port.js'
 import { Connection } from './connection.js'
-import { noCounts, type TierCounts } from './counts.js'
+import { noCounts, type TierCounts, TotalCounts } from './counts.js'
 import { Fills } from './fills.js'
 import { Follower } from './follower.js'
 import { LocalValues } from './local.js'
@@ -60,7 +61,8 @@ export class RemoteTier implements Tier {
   readonly #follower: Follower
   readonly #beat: number
   readonly #reads: Reads
-  #counts: TierCounts = noCounts()
+  readonly #counts: TierCounts = noCounts()
+  readonly #totals: TotalCounts
   #confirmedAt = Number.NaN
   #state: TierState = 'connecting'
   #timer: NodeJS.Timeout | undefined
@@ -72,6 +74,7 @@ export class RemoteTier implements Tier {
     this.#settings = settings
     this.#namespace = namespace
     this.#control = control
+    this.#totals = new TotalCounts(engine)
     this.#beat = Math.min(LONGEST_BEAT, settings.maxStaleness / 4)
     this.#connect = portsOf(settings.redis, keysOf(namespace).newer)
     const { max, maxEntrySize, maxSize } = engine.settings
@@ -143,6 +146,7 @@ export class RemoteTier implements Tier {
     this.#follower.tryToFollow()
     if (this.#control.pendingCount() > 0 && this.#follower.isFollowing) void this.#changes.deliver()
     this.#noteState()
+    this.#totals.add(this.#counts)
     this.#timer = startTimer(this.#beat, () => this.#look())
   }
 
@@ -179,8 +183,8 @@ export class RemoteTier implements Tier {
     return this.second.fill(entry, fence)
   }
 
-  get(key: string): Promise<Stored | undefined> {
-    return this.#reads.get(key)
+  get(key: string, accepts: (stored: Stored) => boolean): Promise<Stored | undefined> {
+    return this.#reads.get(key, accepts)
   }
 
   fence(): TierFence {
@@ -210,7 +214,16 @@ export class RemoteTier implements Tier {
   }
 
   resetCounts(): void {
+    this.#totals.add(this.#counts)
     Object.assign(this.#counts, noCounts())
+    this.#totals.restart()
+  }
+
+  totals(): TierTotals {
+    this.#totals.add(this.#counts)
+    const counts = this.#totals.read()
+    const heldForMs = Math.max(0, this.#control.heldUntil() - this.#control.time())
+    return { counts, pending: this.#control.pendingCount(), heldForMs, breaker: this.#breaker.state }
   }
 
   health(): TierHealth {
@@ -249,6 +262,7 @@ export class RemoteTier implements Tier {
 
   close(): void {
     if (this.#state === 'closed') return
+    this.#totals.add(this.#counts)
     this.#state = 'closed'
     clearTimeout(this.#timer)
     this.#changes.close()

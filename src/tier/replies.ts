@@ -101,7 +101,8 @@ export function namesOf(event: Buffer): string[] | undefined {
     const end = at + 1 + (event[at] as number)
     if (end === at + 1 || end > event.length) return undefined
     const name = event.toString('utf8', at + 1, end)
-    if (name !== 'c' && (name.length < 2 || (name[0] !== '=' && name[0] !== '#'))) return undefined
+    // A key may be of no characters, a tag may not.
+    if (name !== 'c' && name[0] !== '=' && (name[0] !== '#' || name.length < 2)) return undefined
     names.push(name)
     at = end
   }

@@ -10,6 +10,7 @@ import { abortSignal } from '../common/options.js'
 import type { EngineKind, EngineSettings } from '../common/settings.js'
 import { checkedKeys, checkFunction, checkKey, checkText } from '../common/validate.js'
 import { checkedTags } from '../engine/limits.js'
+import type { Stored } from '../engine/stored.js'
 import { type GetOrSetOptions, type LoadContext, parseGetOrSet, tell } from '../loading/options.js'
 import { type LoadRequest, settingsOf } from '../loading/request.js'
 import type { TierCounts } from './counts.js'
@@ -74,14 +75,22 @@ export class TieredCache<V = unknown> implements AsyncDisposable {
   }
 
   async #getRemote(key: string): Promise<V | undefined> {
-    const stored = await this.#tier.get(key)
-    if (stored === undefined) return undefined
-    try {
-      return this[internals].share(stored).value
-    } catch {
-      // Whoever may write to the namespace may have put anything there.
-      return undefined
+    let value: V | undefined
+    const read = (stored: Stored): V | undefined => {
+      try {
+        return this[internals].share(stored).value
+      } catch {
+        // Whoever may write to the namespace may have put anything there.
+        return undefined
+      }
     }
+    const accepts = (stored: Stored): boolean => {
+      value = read(stored)
+      return value !== undefined
+    }
+    const stored = await this.#tier.get(key, accepts)
+    // Where another call has read it, this one was not asked.
+    return stored === undefined ? undefined : (value ?? read(stored))
   }
 
   /** The values under `keys`, in their order, as from {@link TieredCache.get}. */

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { register } from 'prom-client'
 import { Cache, PolicyCache } from 'sark-cache'
 import { exposeMetrics } from 'sark-cache/prometheus'
+import { TieredCache } from 'sark-cache/tier'
 
 exposeMetrics()
 
@@ -16,6 +17,9 @@ const users = new Cache({ name: 'users', max: 50, maxSize: 50_000, maxEntrySize:
 const reports = new Cache({ name: 'reports', max: 10 })
 const groups = new Cache({ name: 'groups', max: 10 })
 const fallback = new Cache({ name: 'fallback', engine: 'js', max: 10 })
+// Its Redis is down.
+const redis = () => ({ send: () => Promise.reject(new Error('down')), on() {}, reset() {}, close() {} })
+const fleet = new TieredCache({ name: 'fleet', redis })
 const decisions = new PolicyCache({
   name: 'decisions',
   max: 1_000,
@@ -45,6 +49,8 @@ async function traffic() {
       }),
       decisions.decide({ user: `u${turn % 5}`, action: 'read', resource: key(20), sensitivity: 'internal' }),
       decisions.decide({ user: `u${turn % 5}`, action: 'write', resource: 'r' }),
+      fleet.getOrSet(key(20), async () => turn),
+      fleet.delete(key(20)),
     ])
     users.get('shared')
     users.set('large', 'x'.repeat(2_000))

@@ -16,6 +16,7 @@ import { observeLoads, observeMetrics } from 'sark-cache/opentelemetry'
 import { exposeMetrics } from 'sark-cache/prometheus'
 import { rollout } from 'sark-cache/rollout'
 import { dump, load } from 'sark-cache/snapshot'
+import { redisTier, TieredCache } from 'sark-cache/tier'
 
 const required = createRequire(import.meta.url)('sark-cache')
 const { Cache, CleanupTask, isRustCacheAvailable, PolicyCache, RustCache, rustCacheLoadError } = imported
@@ -246,6 +247,45 @@ async function subpaths() {
   rmSync(folder, { recursive: true })
 }
 
+/** A tier of which no server is there: everything is loaded, and nothing that is changed is acknowledged. */
+async function tiers() {
+  assert.equal(createRequire(import.meta.url)('sark-cache/tier').TieredCache, TieredCache)
+  const redis = () => ({ send: () => Promise.reject(new Error()), on() {}, reset() {}, close() {} })
+  const cache = recorded(new TieredCache({ name: 'smoke-tier', redis, writeTimeout: 20 }))
+  assert.deepEqual([cache.name, cache.engine, cache.state], ['smoke-tier', engine, 'connecting'])
+  assert.equal(cache.settings.max, 10_000)
+  assert.equal(await cache.getOrSet('k', () => 1), 1)
+  assert.equal(await cache.wrap((n) => n + 1, { key: String })(1), 2)
+  assert.deepEqual([await cache.get('none'), cache.getLocal('k')], [undefined, undefined])
+  assert.deepEqual(await cache.getMany(['none']), [undefined])
+  for (const change of [
+    () => cache.set('k', 2),
+    () => cache.delete('k'),
+    () => cache.deleteMany(['k']),
+    () => cache.invalidateTag('t'),
+    () => cache.invalidateTags(['t']),
+    () => cache.clear(),
+  ]) {
+    await assert.rejects(change, { code: 'ERR_CACHE_CHANGE_PENDING' })
+  }
+  assert.equal(await cache.set('k', 3, { fence: cache.fence() }), true)
+  await assert.rejects(() => cache.ready(AbortSignal.abort(new Error('enough'))), { message: 'enough' })
+  assert.equal(cache.health().pending > 0, true)
+  assert.equal(cache.stats().loads, 2)
+  cache.resetStats()
+  await cache.close()
+  await cache[Reflect.ownKeys(TieredCache.prototype).find((name) => /asyncDispose/i.test(String(name)))]?.()
+  assert.equal(cache.state, 'closed')
+  assert.deepEqual(unused(TieredCache), [])
+  const tier = redisTier({ redis })
+  const decisions = recorded(
+    new PolicyCache({ name: 'smoke-tier', evaluate: () => ({ allowed: true }), tier }),
+  )
+  await assert.rejects(() => decisions.ready(AbortSignal.abort(new Error('enough'))), { message: 'enough' })
+  assert.deepEqual(await decisions.decide({ user: 'a', action: 'b', resource: 'c' }), { allowed: true })
+  decisions.close()
+}
+
 /** Four threads count up in turns under one key; what they share is seen by all. */
 async function workers() {
   const shared = new Cache({ name: 'smoke workers', max: 1_000 })
@@ -329,6 +369,7 @@ await cleaning()
 rustCache()
 await workers()
 await subpaths()
+await tiers()
 
 const types = [Cache, PolicyCache, CleanupTask, ...(isRustCacheAvailable() ? [RustCache] : [])]
 assert.deepEqual(types.flatMap(unused), [], 'the smoke test does not use all of the API')

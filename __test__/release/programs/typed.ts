@@ -12,6 +12,7 @@ import { type Observation, observeLoads, observeMetrics } from 'sark-cache/opent
 import { exposeMetrics, type MetricsRegistry } from 'sark-cache/prometheus'
 import { type RolloutOptions, rollout } from 'sark-cache/rollout'
 import { dump, type LoadResult, load } from 'sark-cache/snapshot'
+import { type Fence, type RedisConnect, redisTier, TieredCache, type TierHealth } from 'sark-cache/tier'
 
 interface Answer {
   allowed: boolean
@@ -110,6 +111,28 @@ new Cache({ size: 5 })
 // @ts-expect-error: no such option
 new PolicyCache({ denyTTL: 5 })
 
+declare const connect: RedisConnect
+const tiered = new TieredCache<Answer>({
+  name: 'typed',
+  redis: connect,
+  namespace: undefined,
+  near: undefined,
+})
+const moment: Fence = tiered.fence()
+const fleet: Promise<unknown>[] = [
+  tiered.getOrSet('k', () => ({ allowed: true }), { status: undefined }),
+  tiered.set('k', { allowed: true }, { fence: moment, tags: undefined }),
+  tiered.delete('k').then((was) => was satisfies boolean),
+]
+const how: TierHealth = tiered.health()
+const shared = new PolicyCache({ evaluate: () => ({ allowed: true }), tier: redisTier({ redis: connect }) })
+// @ts-expect-error: no number stands for a moment in a tier
+tiered.set('k', { allowed: true }, { fence: 5 })
+// @ts-expect-error: the clock is always exact
+new TieredCache({ redis: connect, near: { clock: 'coarse' } })
+// @ts-expect-error: nothing to connect by
+redisTier({ namespace: 'n' })
+
 declare const register: MetricsRegistry
 using exposed = exposeMetrics({ register })
 exposeMetrics({ register: undefined }).close()
@@ -123,7 +146,9 @@ export {
   code,
   counted,
   exposed,
+  fleet,
   hit,
+  how,
   inferred,
   loaded,
   named,
@@ -136,6 +161,7 @@ export {
   removed,
   sessions,
   shadowed,
+  shared,
   stored,
   task,
   value,
