@@ -63,6 +63,12 @@ describe.skipIf(!isThere)(`a tiered cache on ${KIND}${isThere ? '' : ', which is
       expect(one.stats()).toMatchObject({ remoteHits: 0, remoteMisses: 1, fills: 1 })
     })
 
+    it('stores for all what is the first that a process does, loaded whatever there is', async () => {
+      const [one, other] = await open(2)
+      expect(await one.getOrSet('k', () => 1, { forceRefresh: true })).toBe(1)
+      await arrives(other, 'k', 1)
+    })
+
     it('finds values by get, getMany and getLocal', async () => {
       const [one, other] = await open(2)
       await one.set('a', 1)

@@ -25,6 +25,8 @@ export interface ConnectionHost {
   /** Ms that attaching may take. */
   readonly attachTimeout: number
   onAttached(): void
+  /** Told the server's time of day in ms when it attaches. */
+  onTime(time: number): void
   onGone(reason: unknown): void
 }
 
@@ -199,7 +201,7 @@ export class Connection {
     return new Promise((resolve, reject) => {
       const end = deadlines.start(attachTimeout, () => reject(new RecordTimeout(attachTimeout)))
       this.#client
-        .attach(control.seen())
+        .attach(control.seen(), this.#host.onTime)
         .then((at) => {
           if (!control.saw(...at)) {
             throw new RecordError('detached', 'the server has an epoch that was left behind')

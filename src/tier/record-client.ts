@@ -45,12 +45,20 @@ export class RecordClient {
     this.#log = String(limits.log)
   }
 
-  /** Where the record is, which begins a new epoch if it is not the one that `seen` was of. */
-  async attach(seen: Moment): Promise<Moment> {
+  /**
+   * Where the record is, which begins a new epoch if it is not the one that `seen` was of.
+   *
+   * @param onTime Told the server's time of day in ms.
+   */
+  async attach(seen: Moment, onTime?: (time: number) => void): Promise<Moment> {
     const { newer, older, log } = this.#keys
     const random = String(randomInt(EPOCH_SPREAD))
     const args = [random, String(seen[0]), String(seen[1])]
-    return this.#run(ATTACH, [newer, older, log], args, momentOf)
+    return this.#run(ATTACH, [newer, older, log], args, (reply) => {
+      const at = momentOf(reply)
+      onTime?.(wholeOf(itemsOf(reply, 3)[2]))
+      return at
+    })
   }
 
   /**

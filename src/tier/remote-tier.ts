@@ -60,6 +60,7 @@ export class RemoteTier implements Tier {
   readonly #changes: Changes
   readonly #follower: Follower
   readonly #beat: number
+  readonly #time = new ServerTime()
   readonly #reads: Reads
   readonly #counts: TierCounts = noCounts()
   readonly #totals: TotalCounts
@@ -85,7 +86,7 @@ export class RemoteTier implements Tier {
       (state) => this.#tell('breaker', state),
     )
     this.#data = this.#open('data')
-    const time = new ServerTime()
+    const time = this.#time
     const shared = {
       control,
       connection: this.#data,
@@ -132,6 +133,7 @@ export class RemoteTier implements Tier {
       checkEvery: Math.min(CHECK_EVERY, this.#beat),
       attachTimeout: ATTACH_TIMEOUT,
       onAttached: () => this.#tell('attached', undefined),
+      onTime: (time) => this.#time.tell(time, this.#control.time()),
       onGone: (reason) => this.#tell('gone', reason),
     })
   }

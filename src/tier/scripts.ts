@@ -43,7 +43,7 @@ const NOW = `
   local now=t[1]*1000+math.floor(t[2]/1000)`
 
 /**
- * `v w l | random, g, s` → `g, s`. The epoch of the record, which begins anew where there is none, where it belongs to
+ * `v w l | random, g, s` → `g, s, now`. The epoch of the record, which begins anew where there is none, where it belongs to
  * another server, or where it is older than what the caller has seen. An epoch is n·2²⁶ + `random`; n is one more than
  * any that the record or the caller knew, so that of two epochs the greater is the newer.
  */
@@ -58,13 +58,14 @@ local lost=not (g and s and num(h[5]) and num(h[6])) or h[2]~=id or g<g0 or (g==
 if not lost and h[4] then
   lost=redis.pcall('HGET',KEYS[2],'g')~=h[1]
 end
-if not lost then return {h[1],h[3]} end
+if not lost then ${NOW} return {h[1],h[3],now} end
 local n=math.max(math.floor((g or 0)/67108864),math.floor(g0/67108864))+1
 if n>=134217728 then return redis.error_reply('EXHAUSTED there are no more epochs: unlink the keys of the namespace') end
 g=string.format('%.0f',n*67108864+tonumber(ARGV[1]))
 redis.call('UNLINK',KEYS[1],KEYS[2],KEYS[3])
 redis.call('HSET',KEYS[1],'g',g,'r',id,'s','0','b','0','f','0')
-return {g,'0'}`)
+${NOW}
+return {g,'0',now}`)
 
 /**
  * `e v w [q] | =key, check [token, ms]` → `g, s, left, ttl, grace, encoding, payload, tag…`, or

@@ -201,7 +201,8 @@ export class Server {
     const { v, w } = this.data
     const lost =
       v === undefined || v.r !== this.#id() || v.g < g0 || (v.g === g0 && v.s < s0) || (v.h && w?.g !== v.g)
-    if (!lost) return [bulk(v.g), bulk(v.s)]
+    const time = Math.floor(this.now + SKEW)
+    if (!lost) return [bulk(v.g), bulk(v.s), time]
     if (this.now < this.fullUntil) throw new Error('OOM command not allowed')
     const n = Math.max(Math.floor((v?.g ?? 0) / SPREAD), Math.floor(g0 / SPREAD)) + 1
     const g = n * SPREAD + random
@@ -211,7 +212,7 @@ export class Server {
       data.w = undefined
       data.log = []
     })
-    return [bulk(g), bulk(0)]
+    return [bulk(g), bulk(0), time]
   }
 
   #read(keys: readonly string[], args: Command): Reply {
