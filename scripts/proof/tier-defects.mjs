@@ -10,7 +10,8 @@ import { root } from '../lib.mjs'
 
 const copy = path.join(root, 'target', 'tier-defects')
 const SIMULATION = '__test__/tier/simulation.test.ts'
-const SCRIPTS = '__test__/tier/scripts.test.ts'
+const FAILOVER = '__test__/tier/failover.test.ts'
+const SCRIPTS = '__test__/tier/record.test.ts'
 
 /**
  * What is put in the place of what, in a file of `src/tier`, and the test that must notice.
@@ -51,11 +52,11 @@ const known = [
     name: 'what a server acknowledged that was left behind is not delivered again',
     file: 'follower.ts',
     change: [['if (epoch !== from[0]) control.redeliver(epoch)', '']],
-    noticed: SIMULATION,
+    noticed: FAILOVER,
   },
   {
     name: 'Redis is believed while a change of this process is missing there',
-    file: 'remote.ts',
+    file: 'reads.ts',
     change: [
       ['control.pendingCount() > 0 || !connection.isUsable', '!connection.isUsable'],
       [' || control.pendingCount() > 0', ''],
@@ -64,7 +65,7 @@ const known = [
   },
   {
     name: 'what was found is stored whatever changed since it was asked for',
-    file: 'remote.ts',
+    file: 'reads.ts',
     change: [
       [
         'found.freshUntil - this.now(), fence, found.tags',
@@ -75,13 +76,13 @@ const known = [
   },
   {
     name: 'a copy of Redis lives its whole life again',
-    file: 'remote.ts',
+    file: 'reads.ts',
     change: [['began + reply.left - reply.grace', 'this.now() + reply.ttl']],
     noticed: SIMULATION,
   },
   {
     name: 'a load is waited for, however old, while nothing is heard of changes',
-    file: 'remote.ts',
+    file: 'reads.ts',
     change: [
       ['return this.isHeld || this.now() - began < this.#parts.settings.maxStaleness', 'return began >= 0'],
     ],

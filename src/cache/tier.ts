@@ -23,6 +23,8 @@ export type Change =
 
 /** A moment, here and in the tier: what was loaded after it is stored only if nothing of it changed since. */
 export interface TierFence {
+  /** The tier that it is of. */
+  readonly owner: object
   /** That of the engine. */
   readonly local: number
   readonly epoch: number

@@ -125,6 +125,13 @@ export class Flight<T> {
     for (const waiter of rest) waiter.retry()
   }
 
+  /** Ends it without a result, where nobody waits. */
+  end(): void {
+    if (this.#isOver || this.isAwaited) return
+    this.#end()
+    this.#onEnd(undefined)
+  }
+
   fail(error: unknown): void {
     if (this.#isOver) return
     const waiting = this.#end()

@@ -31,8 +31,9 @@ export async function takeRemote<V>(
   if (flight.isOver) return undefined
   if (answer.kind === 'refreshed') {
     const stored = host.engine.peek(key)
-    if (stored === undefined) return second.skip()
-    flight.resolve(resultOf(stored, false, host.share))
+    if (stored === undefined && flight.isAwaited) return second.skip()
+    if (stored === undefined) flight.end()
+    else flight.resolve(resultOf(stored, false, host.share))
     return undefined
   }
   return take(host, second, load, answer) ? undefined : second.skip()

@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import type { Change, Tier, TierEntry, TierFence, TierHost } from '../cache/tier.js'
 import type { TierHealth, TierMessage, TierState } from '../cache/tier-health.js'
-import { CacheError } from '../common/errors.js'
+import { CacheError, wrongType } from '../common/errors.js'
 import { startTimer } from '../common/timers.js'
 import type { TierControl } from '../engine/capabilities.js'
 import type { Engine } from '../engine/engine.js'
@@ -17,6 +17,7 @@ import { Follower } from './follower.js'
 import { LocalValues } from './local.js'
 import { keysOf } from './names.js'
 import { namespaceOf, type TierSettings } from './options.js'
+import { Reads } from './reads.js'
 import { RecordClient } from './record-client.js'
 import { Remote } from './remote.js'
 import { ServerTime } from './server-time.js'
@@ -45,6 +46,7 @@ export class RemoteTier implements Tier {
   readonly #changes: Changes
   readonly #follower: Follower
   readonly #beat: number
+  readonly #reads: Reads
   #counts: TierCounts = noCounts()
   #confirmedAt = Number.NaN
   #state: TierState = 'connecting'
@@ -85,7 +87,8 @@ export class RemoteTier implements Tier {
       format,
       mostBytes,
     })
-    this.second = new Remote({ ...shared, breaker: this.#breaker, fills, format })
+    this.#reads = new Reads({ ...shared, breaker: this.#breaker, format })
+    this.second = new Remote({ ...shared, reads: this.#reads, fills })
     this.#changes = new Changes({
       ...shared,
       fills,
@@ -130,7 +133,7 @@ export class RemoteTier implements Tier {
   }
 
   #noteState(): void {
-    const isHeld = this.second.isHeld
+    const isHeld = this.#reads.isHeld
     if (isHeld && this.#state !== 'ok') {
       if (this.#state === 'suspended') this.#tell('resumed', undefined)
       this.#state = 'ok'
@@ -142,7 +145,7 @@ export class RemoteTier implements Tier {
 
   #onConfirmed(): void {
     // What was kept meanwhile is not needed any more.
-    if (!this.second.isHeld) this.#local.suspended.clear()
+    if (!this.#reads.isHeld) this.#local.suspended.clear()
     this.#confirmedAt = this.#control.time()
     queueMicrotask(() => {
       if (this.#state !== 'closed') this.#noteState()
@@ -158,16 +161,17 @@ export class RemoteTier implements Tier {
   }
 
   fill(entry: TierEntry, fence: TierFence): boolean {
+    if (fence.owner !== this) throw wrongType('fence must be what fence() of this cache returned')
     return this.second.fill(entry, fence)
   }
 
   get(key: string): Promise<Stored | undefined> {
-    return this.second.get(key)
+    return this.#reads.get(key)
   }
 
   fence(): TierFence {
     const [epoch, sequence] = this.#control.seen()
-    return { local: this.#local.engine.fence(), epoch, sequence, at: this.#control.time() }
+    return { owner: this, local: this.#local.engine.fence(), epoch, sequence, at: this.#control.time() }
   }
 
   get state(): TierState {

@@ -1,3 +1,6 @@
+/** Ms after which what was told is forgotten: the server's clock may have been set since. */
+const LASTS = 60_000
+
 /** The server's time of day, as far as its replies told it: never later than it is, for a life counts from it. */
 export class ServerTime {
   #told: number | undefined
@@ -9,8 +12,9 @@ export class ServerTime {
     this.#at = now
   }
 
-  /** The time of day at a moment of the clock of this process; `undefined` while nothing was told. */
+  /** The time of day at a moment of the clock of this process; `undefined` while nothing was told of late. */
   when(moment: number): number | undefined {
-    return this.#told === undefined ? undefined : this.#told + (moment - this.#at)
+    if (this.#told === undefined || moment - this.#at > LASTS) return undefined
+    return this.#told + (moment - this.#at)
   }
 }

@@ -1,0 +1,170 @@
+import { holdProcess } from '../common/timers.js'
+import type { TierControl } from '../engine/capabilities.js'
+import { Outcome } from '../engine/engine.js'
+import type { Stored } from '../engine/stored.js'
+import type { Found } from '../loading/second-tier.js'
+import type { Breaker } from './breaker.js'
+import { type Connection, RecordTimeout } from './connection.js'
+import type { TierCounts } from './counts.js'
+import { storedOf } from './envelope.js'
+import type { LocalValues } from './local.js'
+import type { TierSettings } from './options.js'
+import type { RecordHit, RecordReply } from './record.js'
+import type { LeaseRequest } from './record-client.js'
+import type { ServerTime } from './server-time.js'
+
+/** Reads of one call, each of which was overtaken by a change. */
+const MOST_ROUNDS = 5
+
+/** A value that this process holds while it is suspended. */
+interface Kept extends Found {
+  readonly isKept: true
+}
+
+export interface ReadsParts {
+  readonly control: TierControl
+  readonly connection: Connection
+  readonly breaker: Breaker
+  readonly local: LocalValues
+  readonly counts: TierCounts
+  readonly time: ServerTime
+  readonly settings: TierSettings
+  /** The number of the serializer. */
+  readonly format: number
+}
+
+/** Reads of Redis, as far as what it answers may be believed. */
+export class Reads {
+  readonly #parts: ReadsParts
+  /** Those under way that no load waits for, by key. */
+  readonly #underWay = new Map<string, { began: number; fence: number; value: Promise<Stored | undefined> }>()
+
+  constructor(parts: ReadsParts) {
+    this.#parts = parts
+  }
+
+  now(): number {
+    return this.#parts.control.time()
+  }
+
+  /** Whether this process has heard of all changes until a while ago, so that what it holds may be served. */
+  get isHeld(): boolean {
+    const { control } = this.#parts
+    return control.time() < control.heldUntil()
+  }
+
+  /** Whether a caller may wait for what began at this moment. */
+  joins(began: number): boolean {
+    return this.isHeld || this.now() - began < this.#parts.settings.maxStaleness
+  }
+
+  /** The value under a key, where no load is to come; what is found is stored in the cache. */
+  get(key: string): Promise<Stored | undefined> {
+    const { engine } = this.#parts.local
+    const running = this.#underWay.get(key)
+    if (running !== undefined && this.joins(running.began) && engine.permits(key, running.fence)) {
+      return running.value
+    }
+    const read = { began: this.now(), fence: engine.fence(), value: this.#get(key) }
+    this.#underWay.set(key, read)
+    const end = () => {
+      if (this.#underWay.get(key) === read) this.#underWay.delete(key)
+    }
+    read.value.then(end, end)
+    return read.value
+  }
+
+  async #get(key: string): Promise<Stored | undefined> {
+    const { local } = this.#parts
+    const hold = holdProcess()
+    try {
+      for (let round = 0; round < MOST_ROUNDS; round++) {
+        const fence = local.engine.fence()
+        const found = this.findKept(key) ?? (await this.#findFresh(key))
+        if (found === undefined) return undefined
+        // What was changed meanwhile is not what is asked for.
+        if (this.adopt(key, found, fence) !== Outcome.Fenced) return found.stored
+      }
+      return undefined
+    } finally {
+      clearTimeout(hold)
+    }
+  }
+
+  async #findFresh(key: string): Promise<Found | undefined> {
+    const began = this.now()
+    const fence = this.#parts.local.suspended.fence()
+    const reply = await this.read(key, undefined)
+    if (reply?.kind !== 'hit') return undefined
+    const found = this.take(key, reply, began, fence)
+    return found !== undefined && found.freshUntil > this.now() ? found : undefined
+  }
+
+  /** What Redis answers, if it may be believed. */
+  async read(key: string, lease: LeaseRequest | undefined): Promise<RecordReply | undefined> {
+    const { control, connection, breaker, counts, settings, time } = this.#parts
+    if (control.pendingCount() > 0 || !connection.isUsable || !breaker.allows()) return undefined
+    const seen = control.seen()
+    try {
+      const reply = await connection.call(settings.readTimeout, (client, check) =>
+        client.read(key, { check, lease }),
+      )
+      breaker.succeeded()
+      if (reply.kind === 'miss') {
+        time.tell(reply.time, control.time())
+        if (reply.reason === 'absent') counts.remoteMisses++
+        else counts.remoteRefused++
+      }
+      // What a replica that was left behind would say; and while a change of this process is missing there, nothing.
+      const isOld = reply.at[0] === seen[0] && reply.at[1] < seen[1]
+      if (isOld || reply.at[0] !== control.seen()[0] || control.pendingCount() > 0) {
+        counts.remoteRefused++
+        return undefined
+      }
+      return reply
+    } catch (error) {
+      breaker.failed()
+      counts.remoteErrors++
+      if (error instanceof RecordTimeout) counts.remoteTimeouts++
+      return undefined
+    }
+  }
+
+  /** A value of Redis, fresh or not; `undefined` if it cannot be understood. */
+  take(key: string, reply: RecordHit, began: number, fence: number): Found | undefined {
+    const { counts, format, local } = this.#parts
+    const stored = storedOf(reply.payload, reply.encoding, format)
+    if (stored === undefined) {
+      counts.remoteRefused++
+      return undefined
+    }
+    const freshUntil = began + reply.left - reply.grace
+    if (freshUntil > this.now()) counts.remoteHits++
+    else counts.remoteStale++
+    const now = this.now()
+    if (!this.isHeld) local.suspended.keep(key, stored, freshUntil - now, now - began, fence, reply.tags)
+    return { kind: 'found', stored, freshUntil, grace: reply.grace, tags: reply.tags }
+  }
+
+  /** What this process keeps while it is suspended. */
+  findKept(key: string): Kept | undefined {
+    const { counts, local } = this.#parts
+    if (this.isHeld) return undefined
+    counts.suspendedReads++
+    const stored = local.suspended.find(key)
+    if (stored === undefined) return undefined
+    const freshUntil = this.now() + local.suspended.left(key)
+    return { kind: 'found', stored, freshUntil, grace: 0, tags: [], isKept: true }
+  }
+
+  /** Stores what was found in the cache; returns an `Outcome`. */
+  adopt(key: string, found: Found, fence: number): number {
+    const { local } = this.#parts
+    if ('isKept' in found) {
+      // Its tags are not known, so that the cache cannot have it.
+      const holds = local.suspended.find(key) !== undefined && local.engine.permits(key, fence)
+      return holds ? Outcome.TooLarge : Outcome.Fenced
+    }
+    return local.store(key, found.stored, found.freshUntil - this.now(), fence, found.tags, found.grace)
+  }
+}
