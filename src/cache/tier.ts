@@ -13,6 +13,8 @@ export interface TierHost {
   wrote(key: string): void
   delete(key: string): boolean
   clear(): void
+  /** The value that was stored so. @throws If nothing can have been: whoever wrote it was no cache of this kind. */
+  decode(stored: Stored): unknown
 }
 
 /** What a change concerns: a key, a tag, or everything. */

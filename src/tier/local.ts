@@ -55,6 +55,16 @@ export class LocalValues {
     this.#suspended.clear()
   }
 
+  /** Whether a value of the tier is one: whoever may write to the namespace may have put anything there. */
+  isReadable(stored: Stored): boolean {
+    try {
+      this.#host.decode(stored)
+      return true
+    } catch {
+      return false
+    }
+  }
+
   /** As `Engine.set`, of a value of the tier. */
   store(
     key: string,

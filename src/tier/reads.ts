@@ -134,7 +134,7 @@ export class Reads {
   take(key: string, reply: RecordHit, began: number, fence: number): Found | undefined {
     const { counts, format, local } = this.#parts
     const stored = storedOf(reply.payload, reply.encoding, format)
-    if (stored === undefined) {
+    if (stored === undefined || !local.isReadable(stored)) {
       counts.remoteRefused++
       return undefined
     }

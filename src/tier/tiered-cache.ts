@@ -70,12 +70,7 @@ export class TieredCache<V = unknown> implements AsyncDisposable {
     if (local !== undefined) return local
     const stored = await this.#tier.get(key)
     if (stored === undefined) return undefined
-    try {
-      return core.share(stored).value
-    } catch {
-      // Whoever may write to the namespace may have put anything there.
-      return undefined
-    }
+    return core.share(stored).value
   }
 
   /** The values under `keys`, in their order, as from {@link TieredCache.get}. */

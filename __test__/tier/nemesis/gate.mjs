@@ -45,7 +45,7 @@ class Lane {
         return
       }
       if (this.#isReply && this.#proxy.takeHalf(head.chunk)) {
-        this.#to.write(head.chunk.subarray(0, head.chunk.length >> 1), () => this.#to.resetAndDestroy())
+        this.#to.write(head.chunk.subarray(0, head.chunk.length >> 1), () => this.#to.destroy())
         return
       }
       this.#queue.shift()

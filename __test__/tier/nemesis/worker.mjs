@@ -78,7 +78,9 @@ const cache = /** @type {import('../../../src/tier/tier.js').TieredCache<Value>}
     name: 'nemesis',
     namespace: 'nemesis',
     redis,
-    max: shape.keys * 4,
+    // What one process has no room for, or keeps for a short while, it has to read from Redis.
+    max: index === 0 ? shape.keys / 2 : shape.keys * 4,
+    localTtl: index === 2 ? 200 : Number.POSITIVE_INFINITY,
     ttl: TTL,
     maxStaleness: STALENESS,
     near: index === 1 ? false : {},
