@@ -81,14 +81,15 @@ function tamperWith(client, tampering) {
  */
 export async function clientOf({ client, path = '', port = 0 }, tampering) {
   const node = { host: '127.0.0.1', port }
+  const at = path === '' ? node : { path }
   const ignore = () => {}
   switch (client) {
     case 'ioredis':
-      return { redis: new (ofIoRedis(Redis, tampering))({ path, lazyConnect: true }), close: ignore }
+      return { redis: new (ofIoRedis(Redis, tampering))({ ...at, lazyConnect: true }), close: ignore }
     case 'ioredis5':
-      return { redis: new (ofIoRedis(Redis5, tampering))({ path, lazyConnect: true }), close: ignore }
+      return { redis: new (ofIoRedis(Redis5, tampering))({ ...at, lazyConnect: true }), close: ignore }
     case 'redis':
-      return { redis: tamperWith(createClient({ socket: { path, tls: false } }), tampering), close: ignore }
+      return { redis: tamperWith(createClient({ socket: { ...at, tls: false } }), tampering), close: ignore }
     case 'ioredis cluster': {
       const cluster = new Cluster([node])
       cluster.on('error', ignore)

@@ -32,6 +32,7 @@ function makeFolder() {
  * @param {number} [options.pace] Gets of a loop between two pauses.
  * @param {string | undefined} [options.mutant] A defect to be seen: see `clients.mjs`.
  * @param {boolean} [options.stopAtFirst] Ends with the first violation.
+ * @param {boolean} [options.untilAllFaults] Goes on until each fault happened, for as long again and a minute at most.
  */
 export async function run({
   server = 'redis',
@@ -40,6 +41,7 @@ export async function run({
   pace = 60,
   mutant,
   stopAtFirst = false,
+  untilAllFaults = false,
 } = {}) {
   const kind = kindOf(server)
   if (kind === undefined) throw new Error(`there is no ${KINDS[server]}`)
@@ -71,11 +73,15 @@ export async function run({
     await follow(/** @type {any} */ (replica), /** @type {any} */ (master))
     await Promise.all(stage.proxies.map((proxy) => proxy.listen()))
     await fleet.start()
-    const end = performance.now() + seconds * 1e3
-    const isOver = () =>
-      performance.now() >= end ||
-      fleet.problems.length > 0 ||
-      (stopAtFirst && (fleet.totals().violations ?? 0) > 0)
+    const began = performance.now()
+    const names = [...Object.keys(SERVER_FAULTS), ...Object.keys(PROCESS_FAULTS)]
+    const isLeft = () => untilAllFaults && names.some((name) => faults[name] === undefined)
+    const isOver = () => {
+      const passed = (performance.now() - began) / 1e3
+      if (fleet.problems.length > 0 || passed >= 2 * seconds + 60) return true
+      if (stopAtFirst && (fleet.totals().violations ?? 0) > 0) return true
+      return passed >= seconds && !isLeft()
+    }
     const watch = (async () => {
       while (!isOver()) await sleep(100)
     })()
