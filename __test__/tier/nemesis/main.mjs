@@ -51,7 +51,7 @@ for (const [name, count] of Object.entries(totals)) print(`  ${name.padEnd(14)}$
 print(`  faults        ${Object.values(faults).reduce((sum, count) => sum + count, 0)}`)
 for (const name of [...Object.keys(SERVER_FAULTS), ...Object.keys(PROCESS_FAULTS)])
   print(`    ${String(faults[name] ?? 0).padStart(4)}  ${name}`)
-for (const each of reports) print(JSON.stringify(each))
+for (const each of reports.slice(0, 20)) print(JSON.stringify(each))
 for (const each of problems) print(`problem: ${each}`)
 const isSound = totals.violations === 0 && totals.errors === 0 && problems.length === 0
 if (mutant !== undefined) print(totals.violations ? `${mutant} was seen` : `${mutant} was not seen`)

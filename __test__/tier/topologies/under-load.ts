@@ -22,9 +22,15 @@ interface Spec {
   readonly port: number
 }
 
+/** What was served that was too old, when, or went wrong. */
+export interface Report {
+  readonly promise?: string
+  readonly at?: number
+}
+
 export interface Outcome {
   readonly totals: Record<string, number>
-  readonly reports: readonly { readonly promise?: string }[]
+  readonly reports: readonly Report[]
 }
 
 /** The three processes of the nemesis while `events` happen to their servers; what they are served is compared. */
