@@ -60,6 +60,8 @@ const counts = {
   scripts: 0,
 }
 let isOver = false
+/** All that is done until it is over. */
+let work = /** @type {Promise<unknown>} */ (Promise.resolve())
 
 const sleep = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms))
 const below = (/** @type {number} */ most) => Math.floor(Math.random() * most)
@@ -323,9 +325,10 @@ port.on('message', async (order) => {
   }
 })
 
-await cache.ready(AbortSignal.timeout(20_000))
+await cache.ready(AbortSignal.timeout(20_000)).catch((error) => {
+  if (!isOver) throw error
+})
 port.postMessage({ kind: 'ready' })
-const work = Promise.all([
-  ...Array.from({ length: READERS }, read),
-  ...Array.from({ length: CHANGERS }, change),
-])
+if (!isOver) {
+  work = Promise.all([...Array.from({ length: READERS }, read), ...Array.from({ length: CHANGERS }, change)])
+}
