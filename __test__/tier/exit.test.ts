@@ -156,7 +156,8 @@ describe.skipIf(kind === undefined)('a process with tiered caches open', () => {
     // The one that counts.
     expect(connected).toBe(1)
     const [heap, external, files] = grown
-    expect(heap).toBeLessThan(2_000_000)
+    // With few of them what is compiled meanwhile is most of it.
+    expect(heap).toBeLessThan(OPENED < 1_000 ? 10_000_000 : 2_000_000)
     expect(external).toBeLessThan(2_000_000)
     expect(files).toBeLessThan(5)
   }, 90_000)

@@ -19,7 +19,7 @@ export const MUTANTS = {
   // Only the newer generation of the record is looked at.
   older: ['if ok and h[4] then', 'if false then'],
   // A server that was rolled back is taken for the one that it was.
-  identity: ['local id=a..b', "local id='x'"],
+  rollback: [' or h[2]~=id or g<g0 or (g==g0 and s<s0)', ''],
   // The follower is told that nothing changed.
   deaf: ['return {h[1],h[2],x}', 'return {h[1],ARGV[2]}'],
 }

@@ -39,8 +39,8 @@ describe.each(['redis', 'valkey'] as const)('three processes over %s', (server) 
 })
 
 describe.skipIf(kindOf('redis') === undefined)('a defect that is put into the scripts', () => {
-  // A rolled-back server that is not noticed needs a run of its own: `npm run nemesis -- --mutant identity`.
-  it.each(Object.keys(MUTANTS).filter((name) => name !== 'identity'))(
+  // A rolled-back server that is not noticed needs a run of its own: `npm run nemesis -- --shape sparse --mutant rollback`.
+  it.each(Object.keys(MUTANTS).filter((name) => name !== 'rollback'))(
     'is seen: %s',
     async (mutant) => {
       const { totals } = await run({ shape: 'dense', seconds: 60, mutant, stopAtFirst: true })
