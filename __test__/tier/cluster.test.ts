@@ -14,6 +14,7 @@ import { keysOf } from '../../src/tier/names.js'
 import { RecordClient } from '../../src/tier/record-client.js'
 import type { RecordError } from '../../src/tier/record-error.js'
 import { opened, type Server } from '../support/redis.js'
+import { isThorough } from '../support/redis-clients.js'
 
 const key = keysOf('ns').newer
 const slot = slotOf(key)
@@ -62,7 +63,7 @@ const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 const kinds = available().filter((each) => each.kind === 'redis-7.0' || each.kind === 'valkey-8.1')
 
-describe.each(kinds)('a cluster of $kind', ({ kind }) => {
+describe.skipIf(!isThorough).each(kinds)('a cluster of $kind', ({ kind }) => {
   let servers: Server[]
 
   beforeAll(async () => {
@@ -142,7 +143,7 @@ describe.each(kinds)('a cluster of $kind', ({ kind }) => {
 
 const guarded = available().find((each) => each.sentinel !== undefined)
 
-describe.skipIf(guarded === undefined)('a master that Sentinel names', () => {
+describe.skipIf(!isThorough || guarded === undefined)('a master that Sentinel names', () => {
   let folder: string
   let servers: Server[]
   let sentinel: Server

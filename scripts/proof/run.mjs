@@ -1,7 +1,7 @@
 /**
  * Runs the proofs that take too long, or too special a toolchain, for the tests:
  *
- *     npm run proof -- loom | shuttle | defects | fuzz [seconds a target] | tsan | asan | mutations [seconds]
+ *     npm run proof -- loom | shuttle | defects | simulation | tier | fuzz [seconds a target] | tsan | asan | mutations [seconds]
  *     npm run proof -- all [seconds]
  *
  * The fuzzers and the sanitizers need a nightly toolchain. What is not installed is skipped and said to be.
@@ -14,8 +14,19 @@ import { loom, shuttle } from './explore.mjs'
 import { fuzz } from './fuzz.mjs'
 import { mutations } from './mutations.mjs'
 import { asan, tsan } from './sanitizers.mjs'
+import { simulation, tierDefects } from './tier.mjs'
 
-const proofs = { loom, shuttle, defects: knownDefects, fuzz, tsan, asan, mutations }
+const proofs = {
+  loom,
+  shuttle,
+  defects: knownDefects,
+  simulation,
+  tier: tierDefects,
+  fuzz,
+  tsan,
+  asan,
+  mutations,
+}
 const [name = 'all', seconds = '60'] = process.argv.slice(2)
 const chosen = name === 'all' ? Object.keys(proofs) : [name]
 
@@ -41,6 +52,6 @@ const machine = {
 
 for (const name of chosen) {
   console.log(`\n== ${name}`)
-  const skipped = proofs[name](machine, Number(seconds))
+  const skipped = await proofs[name](machine, Number(seconds))
   if (skipped !== undefined) console.log(`skipped: ${name} (${skipped})`)
 }

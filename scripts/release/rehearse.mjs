@@ -1,12 +1,12 @@
 /**
  * Runs a job of the workflows on this machine, step by step as its file has them, in a fresh clone with
  * `core.autocrlf=true`: `node scripts/release/rehearse.mjs WORKFLOW JOB [TARGET] [--npm 10] [--zig TARGET]
- * [--placeholders]`.
+ * [--placeholders] [--skip COMMAND]`.
  *
  * Artifacts go to and come from `artifacts/rehearsal`. Steps that install Rust are left out, for they would
  * change this machine's toolchain; its own must have the target. `--zig` builds with Zig what a runner of
  * another system builds with its own linker. With `--placeholders`, a release is staged and checked without
- * the binaries that are not there.
+ * the binaries that are not there. `--skip` leaves the step of this command out.
  */
 
 import { spawnSync } from 'node:child_process'
@@ -32,6 +32,7 @@ const { values, positionals } = parseArgs({
     npm: { type: 'string' },
     zig: { type: 'string' },
     placeholders: { type: 'boolean' },
+    skip: { type: 'string' },
   },
 })
 const [file, id = '', target] = positionals
@@ -162,6 +163,10 @@ function rehearse() {
     }
     let commands = filled(step.run)
     if (commands.startsWith('rustup toolchain install')) continue
+    if (commands.trim() === values.skip) {
+      console.log(`-- left out: ${values.skip}`)
+      continue
+    }
     if (values.placeholders) {
       commands = commands.replace(/(scripts\/release\/(?:stage|verify|publish)\.mjs)/g, '$1 --placeholders')
     }

@@ -1,5 +1,5 @@
 import { closed, debug, evicted, invalidated, nameOnChannels } from '../common/channels.js'
-import { type Clock, neverBack, systemClock, timeOfDay } from '../common/clock.js'
+import { neverBack, systemClock, timeOfDay } from '../common/clock.js'
 import { CacheError } from '../common/errors.js'
 import { freezeDeep, freezeParsed } from '../common/freeze.js'
 import { Lifetime } from '../common/lifetime.js'
@@ -12,42 +12,17 @@ import { LoadEvents } from '../loading/load-events.js'
 import { Loader } from '../loading/loader.js'
 import type { LoadingOptions } from '../loading/options.js'
 import { LoadRecorder, type LoadTotals } from '../loading/recorder.js'
-import type { NearCache, NearOptions } from '../near/near-cache.js'
+import type { NearCache } from '../near/near-cache.js'
 import { openNear } from '../near/open.js'
-import { FORMATS, type JsonMode, type Serializer, serializerOf } from '../serializer/serializer.js'
+import { FORMATS, type JsonMode, serializerOf } from '../serializer/serializer.js'
+import { type CacheKind, engineName } from './kind.js'
 import type { CacheOptions } from './options.js'
+import type { CoreParts } from './parts.js'
 import { unregister } from './registry.js'
 import type { Tier, TierFactory } from './tier.js'
 
 /** Ms between two looks at what was evicted, while somebody wants to know. */
 const EVICTIONS_EVERY = 100
-
-/** What an engine's cache is for; those of one name and different kinds have nothing in common. */
-export type CacheKind = 'cache' | 'policy' | 'rollout'
-
-/** The name by which engines know a cache. No two kinds have a name in common. */
-export function engineName(kind: CacheKind, name: string): string {
-  return `${kind}:${name}`
-}
-
-interface Parts {
-  readonly name: string | undefined
-  readonly engine: Engine
-  readonly serializer: Serializer
-  readonly near: NearOptions | false
-  readonly loading: LoadingOptions
-  readonly clock: Clock | undefined
-  readonly traceKeys: boolean
-  /** Whether what a read decodes for its caller alone is frozen as what it shares is. */
-  readonly freezesAll: boolean
-  /** Counts the loads of the whole cache. */
-  readonly recorder: LoadRecorder
-  /** The namespaces on the way from the root of the cache to this part of it. */
-  readonly path: string
-  /** The name by which threads tell each other of loads that ended; `undefined` for a cache of one thread. */
-  readonly loadEvents: string | undefined
-  readonly tier?: TierFactory | undefined
-}
 
 /** How to let go of what a core holds. Made where the core is not in scope, which would keep it from being collected. */
 function closing(events: LoadEvents): () => void {
@@ -78,7 +53,7 @@ export class CacheCore<V> {
   readonly keyOf: (key: string) => string
   /** Ms since the epoch, by the cache's clock. */
   readonly timeOfDay: () => number
-  readonly #parts: Parts
+  readonly #parts: CoreParts
   readonly #lifetime: Lifetime
   #lastStats: EngineStats | undefined
   #evictionTimer: NodeJS.Timeout | undefined
@@ -86,7 +61,7 @@ export class CacheCore<V> {
   readonly #spaces = new Map<string, CacheCore<unknown>>()
   #isClosed = false
 
-  constructor(parts: Parts) {
+  constructor(parts: CoreParts) {
     const { name, engine, serializer, near, loading, clock, traceKeys } = parts
     this.#parts = parts
     cores.add(this)

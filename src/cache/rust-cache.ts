@@ -6,7 +6,7 @@ import { NativeEngine } from '../engine/native/engine.js'
 import { binding } from '../engine/native/load.js'
 import { purgeFor } from '../engine/purge.js'
 import { RAW_FORMAT } from '../serializer/serializer.js'
-import { engineName } from './core.js'
+import { engineName } from './kind.js'
 import { ttl } from './options.js'
 
 /** Options of a {@link RustCache}; as in `CacheOptions`. */

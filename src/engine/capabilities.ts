@@ -206,6 +206,11 @@ export interface TierControl {
   saw(epoch: number, sequence: number): boolean
   /** Asks to be the thread that follows the changes; says whether it is. It is until its engine is closed. */
   follow(): boolean
+  /**
+   * Writes into `into` what the calls above tell, at once: `heldUntil()`, `seen()`, two numbers, `pendingCount()`, and
+   * `time()`, which is looked at last.
+   */
+  glance(into: Float64Array): void
   /** Up to which moment changes are applied to this cache. */
   position(): Moment
   advance(epoch: number, sequence: number): void

@@ -26,7 +26,8 @@ export class Flight<T> {
   readonly began: number
   /** The tags that its result will carry. */
   readonly tags: readonly string[] | undefined
-  readonly #controller = new AbortController()
+  /** Made when it is asked for. */
+  #controller: AbortController | undefined
   readonly #onEnd: (failure: Failure | undefined) => void
   /** Whether the process lives while a caller waits. */
   #keepsAlive: boolean
@@ -34,6 +35,8 @@ export class Flight<T> {
   #timer: NodeJS.Timeout | undefined
   readonly #waiting = new Set<Waiter<T>>()
   #isOver = false
+  /** Why the work was given up, if it was. */
+  #reason: { readonly reason: unknown } | undefined
 
   /**
    * @param keepsAlive Whether the process lives while a caller waits and the load has not begun: what it
@@ -56,6 +59,10 @@ export class Flight<T> {
 
   /** Aborted when the work was given up. */
   get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason.reason)
+    }
     return this.#controller.signal
   }
 
@@ -84,6 +91,11 @@ export class Flight<T> {
     this.#alive = undefined
   }
 
+  /** Whether the work was given up. */
+  get isAborted(): boolean {
+    return this.#reason !== undefined
+  }
+
   join(waiter: Waiter<T>): void {
     this.#waiting.add(waiter)
     if (this.#keepsAlive) this.#alive ??= holdProcess()
@@ -99,7 +111,8 @@ export class Flight<T> {
   /** Ends the work before it has a result. */
   abort(reason: unknown): void {
     if (this.#isOver) return
-    this.#controller.abort(reason)
+    this.#reason = { reason }
+    this.#controller?.abort(reason)
     this.fail(reason)
   }
 

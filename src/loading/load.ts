@@ -30,8 +30,7 @@ export async function runLoad<V>(
 ): Promise<void> {
   const { second } = host
   const { request, flight } = load
-  const { key, hardTimeout } = request
-  flight.startLoad(hardTimeout, () => timedOut(subjectOf(request), 'hardTimeout', hardTimeout))
+  const { key } = request
   if (second === undefined) {
     onLoad()
     return loadValue(owner, host, load, undefined)
@@ -59,8 +58,9 @@ async function loadValue<V>(
 ): Promise<void> {
   const { engine, clock, share } = host
   const { request, flight, fence, fresh } = load
-  const { key, staleIfError, staleWhileRevalidate } = request
+  const { key, staleIfError, staleWhileRevalidate, hardTimeout } = request
   const start = clock.now()
+  flight.startLoad(hardTimeout, () => timedOut(subjectOf(request), 'hardTimeout', hardTimeout))
   const grace = Math.max(staleIfError, staleWhileRevalidate)
   const context: LoadContext<V> = {
     signal: flight.signal,

@@ -197,7 +197,7 @@ export class Loader<V> implements CallHost<V> {
     const began = this.#host.second?.now() ?? 0
     const flight = new Flight<LoadResult<V>>(fence, began, tags, keepsAlive, (failure) => {
       if (failure === undefined) this.#backoff.forget(key)
-      else this.#onFailure(request, failure, flight.signal.aborted)
+      else this.#onFailure(request, failure, flight.isAborted)
       if (this.#flights.get(key) === flight) this.#flights.delete(key)
       onEnd()
     })

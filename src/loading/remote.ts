@@ -26,7 +26,7 @@ export async function takeRemote<V>(
 ): Promise<Missing | undefined> {
   const { request, flight, isRefresh } = load
   const { key, refreshAhead } = request
-  const answer = await second.find(key, isRefresh ? refreshAhead : undefined, flight.signal)
+  const answer = await second.find(key, isRefresh ? refreshAhead : undefined, () => flight.isOver)
   if (answer.kind === 'missing') return answer
   if (flight.isOver) return undefined
   if (answer.kind === 'refreshed') {

@@ -35,11 +35,12 @@ export interface SecondTier {
    * Asks for a value before it is loaded. Never rejects.
    *
    * @param refreshAhead For a refresh: the part of its TTL that a value must have left to be taken instead.
+   * @param isOver Whether nobody wants to know any more.
    */
   find(
     key: string,
     refreshAhead: number | undefined,
-    signal: AbortSignal,
+    isOver: () => boolean,
   ): Promise<Found | Missing | Refreshed>
   /** What stands for `find` before a load that looks at nothing. */
   skip(): Missing

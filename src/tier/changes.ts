@@ -1,11 +1,12 @@
 import type { Change, TierEntry } from '../cache/tier.js'
 import { CacheError } from '../common/errors.js'
-import { holdProcess, startTimer } from '../common/timers.js'
+import { startTimer } from '../common/timers.js'
 import type { Moment, TierControl } from '../engine/capabilities.js'
 import { Outcome } from '../engine/engine.js'
 import type { Connection } from './connection.js'
 import type { TierCounts } from './counts.js'
 import type { Fills } from './fills.js'
+import { hold, release } from './hold.js'
 import { CLEAR, keyChange, type LocalValues, tagChange } from './local.js'
 import { wireName } from './names.js'
 import type { TierSettings } from './options.js'
@@ -47,6 +48,7 @@ export class Changes {
   /** @throws `ERR_CACHE_CHANGE_PENDING` */
   async change(changes: readonly Change[]): Promise<void> {
     const names = changes.map(nameOf)
+    this.#apply(names)
     const errors: unknown[] = []
     await this.#held(async () => {
       for (let at = 0; at < names.length; at += MOST_NAMES) {
@@ -57,7 +59,6 @@ export class Changes {
   }
 
   async #changeSome(names: readonly string[]): Promise<void> {
-    this.#apply(names)
     await this.#send(names, [])
     // Somebody may have read, meanwhile, what Redis had before.
     this.#apply(names)
@@ -128,12 +129,11 @@ export class Changes {
   }
 
   async #held<T>(work: () => Promise<T>): Promise<T> {
-    // Connections keep no process alive, and somebody waits.
-    const hold = holdProcess()
+    hold()
     try {
       return await work()
     } finally {
-      clearTimeout(hold)
+      release()
     }
   }
 

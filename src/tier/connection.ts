@@ -1,7 +1,7 @@
 import { startTimer } from '../common/timers.js'
 import type { Moment, TierControl } from '../engine/capabilities.js'
 import type { RedisPort } from './clients/port.js'
-import { within } from './deadlines.js'
+import { deadlines } from './deadlines.js'
 import type { RecordClient } from './record-client.js'
 import { RecordError } from './record-error.js'
 
@@ -80,45 +80,62 @@ export class Connection {
   /**
    * Sends a command, and waits `ms` ms for its reply.
    *
+   * @param sent The time, by the control's clock.
    * @throws `RecordError`
    */
-  async call<T extends { readonly at: Moment }>(ms: number, command: Command<T>): Promise<T> {
-    if (!this.#isUsable) throw this.#notUsable()
-    const sent = this.#host.control.time()
+  call<T extends { readonly at: Moment }>(
+    ms: number,
+    command: Command<T>,
+    sent = this.#host.control.time(),
+  ): Promise<T> {
+    if (!this.#isUsable) return Promise.reject(this.#notUsable())
     const check = sent - this.#checkedAt >= this.#host.checkEvery
-    const reply = await this.#ask(ms, command(this.#client, check))
-    if (check) this.#checkedAt = sent
-    return this.#believe(reply)
+    return this.#ask(ms, command(this.#client, check), (reply) => {
+      if (check) this.#checkedAt = sent
+      if (this.#host.control.saw(...reply.at)) return
+      const error = new RecordError('detached', 'the server has an epoch that was left behind')
+      this.#lose(error)
+      throw error
+    })
   }
 
   /** Sends a command whose reply tells nothing of the record. */
-  async send<T>(ms: number, command: (client: RecordClient) => Promise<T>): Promise<T> {
-    if (!this.#isUsable) throw this.#notUsable()
-    return this.#ask(ms, command(this.#client))
+  send<T>(ms: number, command: (client: RecordClient) => Promise<T>): Promise<T> {
+    if (!this.#isUsable) return Promise.reject(this.#notUsable())
+    return this.#ask(ms, command(this.#client), () => {})
   }
 
   #notUsable(): RecordError {
     return new RecordError('unavailable', 'not connected to Redis', { cause: this.error })
   }
 
-  async #ask<T>(ms: number, work: Promise<T>): Promise<T> {
+  /** @param onReply Throws if the reply is not to be believed. */
+  #ask<T>(ms: number, work: Promise<T>, onReply: (reply: T) => void): Promise<T> {
     const sent = performance.now()
-    try {
-      const reply = await within(ms, work, () => new RecordTimeout(ms))
-      this.rttMs = performance.now() - sent
-      this.#timeouts = 0
-      return reply
-    } catch (error) {
-      this.#onFailure(error)
-      throw error
-    }
-  }
-
-  #believe<T extends { readonly at: Moment }>(reply: T): T {
-    if (this.#host.control.saw(...reply.at)) return reply
-    const error = new RecordError('detached', 'the server has an epoch that was left behind')
-    this.#lose(error)
-    throw error
+    return new Promise((resolve, reject) => {
+      let isOver = false
+      const fail = (error: unknown) => {
+        if (isOver) return
+        isOver = true
+        end()
+        this.#onFailure(error)
+        reject(error)
+      }
+      const end = deadlines.start(ms, () => fail(new RecordTimeout(ms)))
+      work.then((reply) => {
+        if (isOver) return
+        isOver = true
+        end()
+        this.rttMs = performance.now() - sent
+        this.#timeouts = 0
+        try {
+          onReply(reply)
+          resolve(reply)
+        } catch (error) {
+          reject(error)
+        }
+      }, fail)
+    })
   }
 
   #onFailure(error: unknown): void {
@@ -176,13 +193,22 @@ export class Connection {
     )
   }
 
-  async #tryToAttach(): Promise<void> {
+  #tryToAttach(): Promise<void> {
     const { control, attachTimeout } = this.#host
     const sent = control.time()
-    const work = this.#client.attach(control.seen())
-    const at = await within(attachTimeout, work, () => new RecordTimeout(attachTimeout))
-    if (!control.saw(...at)) throw new RecordError('detached', 'the server has an epoch that was left behind')
-    this.#checkedAt = sent
+    return new Promise((resolve, reject) => {
+      const end = deadlines.start(attachTimeout, () => reject(new RecordTimeout(attachTimeout)))
+      this.#client
+        .attach(control.seen())
+        .then((at) => {
+          if (!control.saw(...at)) {
+            throw new RecordError('detached', 'the server has an epoch that was left behind')
+          }
+          this.#checkedAt = sent
+        })
+        .then(resolve, reject)
+        .finally(end)
+    })
   }
 
   #retryLater(error: unknown): void {

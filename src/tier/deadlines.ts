@@ -49,21 +49,5 @@ class Deadlines {
   }
 }
 
-const deadlines = new Deadlines()
-
-/** What `work` comes to, if that is within `ms` ms; else it rejects with what `timedOut` makes. */
-export function within<T>(ms: number, work: Promise<T>, timedOut: () => Error): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const end = deadlines.start(ms, () => reject(timedOut()))
-    work.then(
-      (value) => {
-        end()
-        resolve(value)
-      },
-      (error) => {
-        end()
-        reject(error)
-      },
-    )
-  })
-}
+/** Those of this thread. */
+export const deadlines = new Deadlines()

@@ -20,6 +20,8 @@ export interface FollowerParts {
   /** Opens the connection that waits for changes. */
   connect(): Connection
   onCleared(reason: 'epoch' | 'gap'): void
+  /** Told the memory policy of the server, once. */
+  onMemoryPolicy(policy: string | undefined): void
   /** Told that all is applied that was changed until a moment ago. */
   onConfirmed(): void
 }
@@ -56,6 +58,8 @@ export class Follower {
   }
 
   async #run(connection: Connection): Promise<void> {
+    await connection.whenUsable()
+    if (!this.#isClosed) this.#askForPolicy(connection)
     while (!this.#isClosed) {
       await connection.whenUsable()
       if (this.#isClosed) return
@@ -66,6 +70,11 @@ export class Follower {
         await new Promise<void>((resolve) => startTimer(PAUSE, resolve))
       }
     }
+  }
+
+  #askForPolicy(connection: Connection): void {
+    const { beat, onMemoryPolicy } = this.#parts
+    connection.send(2 * beat, (client) => client.memoryPolicy()).then(onMemoryPolicy, () => {})
   }
 
   async #follow(connection: Connection): Promise<void> {

@@ -1,4 +1,3 @@
-import { holdProcess } from '../common/timers.js'
 import type { TierControl } from '../engine/capabilities.js'
 import { Outcome } from '../engine/engine.js'
 import type { Stored } from '../engine/stored.js'
@@ -7,14 +6,22 @@ import type { Breaker } from './breaker.js'
 import { type Connection, RecordTimeout } from './connection.js'
 import type { TierCounts } from './counts.js'
 import { storedOf } from './envelope.js'
+import { hold, release } from './hold.js'
 import type { LocalValues } from './local.js'
 import type { TierSettings } from './options.js'
 import type { RecordHit, RecordReply } from './record.js'
-import type { LeaseRequest } from './record-client.js'
+import type { LeaseRequest, RecordClient } from './record-client.js'
 import type { ServerTime } from './server-time.js'
 
 /** Reads of one call, each of which was overtaken by a change. */
 const MOST_ROUNDS = 5
+
+/** Places in what the control tells at a glance. */
+const HELD_UNTIL = 0
+const EPOCH = 1
+const SEQUENCE = 2
+const PENDING = 3
+const TIME = 4
 
 /** A value that this process holds while it is suspended. */
 interface Kept extends Found {
@@ -33,9 +40,12 @@ export interface ReadsParts {
   readonly format: number
 }
 
+const NOTHING = Promise.resolve(undefined)
+
 /** Reads of Redis, as far as what it answers may be believed. */
 export class Reads {
   readonly #parts: ReadsParts
+  readonly #now = new Float64Array(5)
   /** Those under way that no load waits for, by key. */
   readonly #underWay = new Map<string, { began: number; fence: number; value: Promise<Stored | undefined> }>()
 
@@ -47,10 +57,16 @@ export class Reads {
     return this.#parts.control.time()
   }
 
+  /** Looks at what all threads know: how things are now. */
+  #look(): Float64Array {
+    this.#parts.control.glance(this.#now)
+    return this.#now
+  }
+
   /** Whether this process has heard of all changes until a while ago, so that what it holds may be served. */
   get isHeld(): boolean {
-    const { control } = this.#parts
-    return control.time() < control.heldUntil()
+    const now = this.#look()
+    return (now[TIME] as number) < (now[HELD_UNTIL] as number)
   }
 
   /** Whether a caller may wait for what began at this moment. */
@@ -76,7 +92,7 @@ export class Reads {
 
   async #get(key: string): Promise<Stored | undefined> {
     const { local } = this.#parts
-    const hold = holdProcess()
+    hold()
     try {
       for (let round = 0; round < MOST_ROUNDS; round++) {
         const fence = local.engine.fence()
@@ -87,7 +103,7 @@ export class Reads {
       }
       return undefined
     } finally {
-      clearTimeout(hold)
+      release()
     }
   }
 
@@ -101,33 +117,41 @@ export class Reads {
   }
 
   /** What Redis answers, if it may be believed. */
-  async read(key: string, lease: LeaseRequest | undefined): Promise<RecordReply | undefined> {
-    const { control, connection, breaker, counts, settings, time } = this.#parts
-    if (control.pendingCount() > 0 || !connection.isUsable || !breaker.allows()) return undefined
-    const seen = control.seen()
-    try {
-      const reply = await connection.call(settings.readTimeout, (client, check) =>
-        client.read(key, { check, lease }),
-      )
-      breaker.succeeded()
-      if (reply.kind === 'miss') {
-        time.tell(reply.time, control.time())
-        if (reply.reason === 'absent') counts.remoteMisses++
-        else counts.remoteRefused++
-      }
-      // What a replica that was left behind would say; and while a change of this process is missing there, nothing.
-      const isOld = reply.at[0] === seen[0] && reply.at[1] < seen[1]
-      if (isOld || reply.at[0] !== control.seen()[0] || control.pendingCount() > 0) {
-        counts.remoteRefused++
-        return undefined
-      }
-      return reply
-    } catch (error) {
-      breaker.failed()
-      counts.remoteErrors++
-      if (error instanceof RecordTimeout) counts.remoteTimeouts++
-      return undefined
+  read(key: string, lease: LeaseRequest | undefined): Promise<RecordReply | undefined> {
+    const { connection, breaker, settings } = this.#parts
+    const now = this.#look()
+    if ((now[PENDING] as number) > 0 || !connection.isUsable || !breaker.allows()) return NOTHING
+    const epoch = now[EPOCH] as number
+    const sequence = now[SEQUENCE] as number
+    const command = (client: RecordClient, check: boolean) => client.read(key, { check, lease })
+    return connection.call(settings.readTimeout, command, now[TIME] as number).then(
+      (reply) => this.#believe(reply, epoch, sequence),
+      (error) => this.#onFailure(error),
+    )
+  }
+
+  /** The reply, if nothing makes it older than what was seen before it was asked for. */
+  #believe(reply: RecordReply, epoch: number, sequence: number): RecordReply | undefined {
+    const { breaker, counts, time } = this.#parts
+    breaker.succeeded()
+    const now = this.#look()
+    if (reply.kind === 'miss') {
+      time.tell(reply.time, now[TIME] as number)
+      if (reply.reason === 'absent') counts.remoteMisses++
+      else counts.remoteRefused++
     }
+    // What a replica that was left behind would say; and while a change of this process is missing there, nothing.
+    const isOld = reply.at[0] === epoch && reply.at[1] < sequence
+    if (!isOld && reply.at[0] === now[EPOCH] && now[PENDING] === 0) return reply
+    counts.remoteRefused++
+    return undefined
+  }
+
+  #onFailure(error: unknown): undefined {
+    const { breaker, counts } = this.#parts
+    breaker.failed()
+    counts.remoteErrors++
+    if (error instanceof RecordTimeout) counts.remoteTimeouts++
   }
 
   /** A value of Redis, fresh or not; `undefined` if it cannot be understood. */
@@ -139,10 +163,10 @@ export class Reads {
       return undefined
     }
     const freshUntil = began + reply.left - reply.grace
-    if (freshUntil > this.now()) counts.remoteHits++
+    const [heldUntil, , , , now] = this.#look() as unknown as [number, number, number, number, number]
+    if (freshUntil > now) counts.remoteHits++
     else counts.remoteStale++
-    const now = this.now()
-    if (!this.isHeld) local.suspended.keep(key, stored, freshUntil - now, now - began, fence, reply.tags)
+    if (now >= heldUntil) local.suspended.keep(key, stored, freshUntil - now, now - began, fence, reply.tags)
     return { kind: 'found', stored, freshUntil, grace: reply.grace, tags: reply.tags }
   }
 

@@ -49,7 +49,8 @@ export class RecordClient {
   async attach(seen: Moment): Promise<Moment> {
     const { newer, older, log } = this.#keys
     const random = String(randomInt(EPOCH_SPREAD))
-    return momentOf(await this.#run(ATTACH, [newer, older, log], [random, String(seen[0]), String(seen[1])]))
+    const args = [random, String(seen[0]), String(seen[1])]
+    return this.#run(ATTACH, [newer, older, log], args, momentOf)
   }
 
   /**
@@ -57,7 +58,7 @@ export class RecordClient {
    *
    * @param key Its name on the wire.
    */
-  async read(
+  read(
     key: string,
     { check, lease }: { check: boolean; lease?: LeaseRequest | undefined },
   ): Promise<RecordReply> {
@@ -67,7 +68,8 @@ export class RecordClient {
       keys.push(this.#keys.lease + key)
       args.push(lease.token, String(wholeMs(lease.ms)))
     }
-    return readReply(await this.#run(READ, keys, args), lease === undefined ? Infinity : wholeMs(lease.ms))
+    const longest = lease === undefined ? Infinity : wholeMs(lease.ms)
+    return this.#run(READ, keys, args, (reply) => readReply(reply, longest))
   }
 
   /**
@@ -81,7 +83,7 @@ export class RecordClient {
     const keys = [newer, older, log]
     for (const name of names) if (name.startsWith('=')) keys.push(entry + name.slice(1))
     const args: Argument[] = [this.#log, this.#fields, flagOf(check), eventOf(names), String(names.length)]
-    const reply = itemsOf(await this.#run(CHANGE, keys, [...args, ...names, ...compared]), 5)
+    const reply = itemsOf(await this.#run(CHANGE, keys, [...args, ...names, ...compared], asItIs), 5)
     return {
       at: momentOf(reply),
       removed: wholeOf(reply[2]),
@@ -93,7 +95,7 @@ export class RecordClient {
   /** The changes after `from`, at most `most` of them. */
   async follow(from: Moment, most: number, check: boolean): Promise<FollowReply> {
     const args = [String(from[0]), String(from[1]), String(most), flagOf(check)]
-    const reply = itemsOf(await this.#run(FOLLOW, [this.#keys.newer, this.#keys.log], args), 2)
+    const reply = itemsOf(await this.#run(FOLLOW, [this.#keys.newer, this.#keys.log], args, asItIs), 2)
     const at = momentOf(reply)
     const isSame = at[0] === from[0] && at[1] > from[1]
     const batch = isSame && reply[2] !== undefined ? itemsOf(reply[2], 0) : []
@@ -111,13 +113,19 @@ export class RecordClient {
   /** Stores what was loaded under a lease, or nothing, and gives the lease back. */
   async land(key: string, token: string, envelope: Uint8Array | undefined, expiresAt: number): Promise<void> {
     const args: Argument[] = envelope === undefined ? [token] : [token, envelope, deadline(expiresAt)]
-    await this.#run(LAND, [this.#keys.entry + key, this.#keys.lease + key], args)
+    await this.#run(LAND, [this.#keys.entry + key, this.#keys.lease + key], args, asItIs)
   }
 
   /** Takes the lease of a load for `ms` ms; says whether nobody else has it. */
   async claim(key: string, token: string, ms: number): Promise<boolean> {
     const command = ['SET', this.#keys.lease + key, token, 'PX', String(wholeMs(ms)), 'NX']
     return (await this.#send(command)) !== null
+  }
+
+  /** What the server does where memory is short, such as `noeviction`; `undefined` if it does not tell. */
+  async memoryPolicy(): Promise<string | undefined> {
+    const reply = await this.#send(['INFO', 'memory'])
+    return /^maxmemory_policy:(\S+)/m.exec(Buffer.isBuffer(reply) ? reply.toString() : '')?.[1]
   }
 
   /**
@@ -129,28 +137,27 @@ export class RecordClient {
     await this.#send(['XREAD', 'COUNT', '1', 'BLOCK', String(wholeMs(ms)), 'STREAMS', this.#keys.log, id])
   }
 
-  async #run(
+  #run<T>(
     { source, sha }: Script,
     keys: readonly string[],
     args: readonly Argument[],
-  ): Promise<RedisReply> {
+    parse: (reply: RedisReply) => T,
+  ): Promise<T> {
     const rest = [String(keys.length), ...keys, ...args]
-    try {
-      return await this.#port.send(['EVALSHA', sha, ...rest])
-    } catch (error) {
+    return this.#port.send(['EVALSHA', sha, ...rest]).then(parse, (error) => {
       if (!isUnknownScript(error)) throw recordError(error)
-    }
-    return this.#send(['EVAL', source, ...rest])
+      return this.#send(['EVAL', source, ...rest]).then(parse)
+    })
   }
 
-  async #send(command: readonly Argument[]): Promise<RedisReply> {
-    try {
-      return await this.#port.send(command)
-    } catch (error) {
+  #send(command: readonly Argument[]): Promise<RedisReply> {
+    return this.#port.send(command).catch((error) => {
       throw recordError(error)
-    }
+    })
   }
 }
+
+const asItIs = (reply: RedisReply): RedisReply => reply
 
 function isUnknownScript(error: unknown): boolean {
   return error instanceof Error && /^-?NOSCRIPT\b/.test(error.message)

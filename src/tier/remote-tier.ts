@@ -34,6 +34,19 @@ const LOOK_EVERY = 10
 
 const messages = channel('sark-cache:tier')
 
+let hasWarned = false
+
+/** Warns once of a server that may evict the record: that is safe, and empties the namespace each time. */
+function warnOfEviction(policy: string | undefined): void {
+  if (hasWarned || policy?.startsWith('allkeys-') !== true) return
+  hasWarned = true
+  process.emitWarning(
+    `Redis has the memory policy ${policy}: where memory is short it may evict the record of changes of a namespace, ` +
+      'which then begins empty again. noeviction or volatile-lru leave it alone.',
+    { type: 'SarkCacheWarning', code: 'SARK_CACHE_EVICTION' },
+  )
+}
+
 /** Redis or Valkey behind a cache of this thread. */
 export class RemoteTier implements Tier {
   readonly #settings: TierSettings
@@ -103,6 +116,7 @@ export class RemoteTier implements Tier {
       beat: this.#beat,
       connect: () => this.#open('follow'),
       onCleared: (reason) => this.#tell('cleared', reason),
+      onMemoryPolicy: warnOfEviction,
       onConfirmed: () => this.#onConfirmed(),
     })
     this.#look()

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import type { TierEntry, TierFence } from '../cache/tier.js'
-import { holdProcess, startTimer } from '../common/timers.js'
+import { startTimer } from '../common/timers.js'
 import type { Moment, TierControl } from '../engine/capabilities.js'
 import { Outcome } from '../engine/engine.js'
 import type { Stored } from '../engine/stored.js'
 import type { Found, Life, Missing, Refreshed, SecondTier } from '../loading/second-tier.js'
 import type { Connection } from './connection.js'
 import type { Fills } from './fills.js'
+import { hold, release } from './hold.js'
 import type { LocalValues } from './local.js'
 import { wireName } from './names.js'
 import type { TierSettings } from './options.js'
@@ -77,23 +78,22 @@ export class Remote implements SecondTier {
   async find(
     key: string,
     refreshAhead: number | undefined,
-    signal: AbortSignal,
+    isOver: () => boolean,
   ): Promise<Found | Missing | Refreshed> {
     const kept = this.#reads.findKept(key)
     if (kept !== undefined) return kept
-    // Connections keep no process alive, and somebody waits.
-    const hold = holdProcess()
+    hold()
     try {
-      return await this.#ask(key, refreshAhead, signal)
+      return await this.#ask(key, refreshAhead, isOver)
     } finally {
-      clearTimeout(hold)
+      release()
     }
   }
 
   async #ask(
     key: string,
     refreshAhead: number | undefined,
-    signal: AbortSignal,
+    isOver: () => boolean,
   ): Promise<Found | Missing | Refreshed> {
     const isRefresh = refreshAhead !== undefined
     const ms = isRefresh ? REFRESH_LEASE : this.#parts.settings.loadLease
@@ -120,7 +120,7 @@ export class Remote implements SecondTier {
       if (isRefresh) return { kind: 'refreshed' }
       const left = Math.min(look, othersFor, end - this.now())
       if (left > 0) await new Promise<void>((resolve) => startTimer(left, resolve))
-      if (left <= 0 || signal.aborted) return this.#skip(began, fence)
+      if (left <= 0 || isOver()) return this.#skip(began, fence)
     }
   }
 

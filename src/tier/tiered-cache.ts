@@ -59,18 +59,24 @@ export class TieredCache<V = unknown> implements AsyncDisposable {
    * The value under `key`, of this process or else of Redis, or `undefined`: also if Redis cannot be asked. It is
    * read-only as for `Cache.get`.
    */
-  async get<T extends V = V>(key: string): Promise<T | undefined> {
-    checkKey(key)
-    return this.#get(wireName(key)) as Promise<T | undefined>
+  get<T extends V = V>(key: string): Promise<T | undefined> {
+    try {
+      checkKey(key)
+      return this.#get(wireName(key)) as Promise<T | undefined>
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
-  async #get(key: string): Promise<V | undefined> {
-    const core = this[internals]
-    const local = core.get(key)
-    if (local !== undefined) return local
+  #get(key: string): Promise<V | undefined> {
+    const local = this[internals].get(key)
+    return local === undefined ? this.#getRemote(key) : Promise.resolve(local)
+  }
+
+  async #getRemote(key: string): Promise<V | undefined> {
     const stored = await this.#tier.get(key)
     if (stored === undefined) return undefined
-    return core.share(stored).value
+    return this[internals].share(stored).value
   }
 
   /** The values under `keys`, in their order, as from {@link TieredCache.get}. */

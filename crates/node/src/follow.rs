@@ -118,6 +118,23 @@ callbacks! {
         call.count(call.tell(|cache, _| cache.follow().pending_count())? as u64)
     }
 
+    /// `glance(cache, into)`: `heldUntil`, the epoch and the sequence number of `seen`, `pendingCount` and `time` as the
+    /// first numbers of a `Float64Array`.
+    "glance" glance(call: 2) {
+        let numbers = call.environment.with(call.cache()?, |open| {
+            let follow = open.cache.follow();
+            let until = follow.held_until();
+            let Moment { epoch, sequence } = follow.seen();
+            let pending = follow.pending_count() as u64;
+            let until = if until == u64::MAX { f64::INFINITY } else { as_double(until) };
+            let [epoch, sequence, pending] = [epoch, sequence, pending].map(as_double);
+            // The time comes last: the lease that was taken lasts until then, or does not.
+            Ok([until, epoch, sequence, pending, as_double(open.clock.now_ms())])
+        })?;
+        call.fill(1, &numbers)?;
+        call.undefined()
+    }
+
     /// `delivered(cache, ids)`, where `ids` are a `Float64Array`.
     "delivered" delivered(call: 2) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]

@@ -93,6 +93,19 @@ impl<const N: usize> Call<'_, N> {
         Ok(unsafe { slice::from_raw_parts(data.cast(), len) })
     }
 
+    /// Writes numbers to the first places of a `Float64Array`.
+    pub(crate) fn fill(&self, place: usize, numbers: &[f64]) -> Result<(), Failure> {
+        let array = self.numbers(place)?;
+        if array.len() < numbers.len() {
+            return Err(Failure::wrong_type("a longer Float64Array is expected"));
+        }
+        let target = array.as_ptr().cast_mut();
+        // SAFETY: the array has room for as many numbers, belongs to JavaScript, which does not run meanwhile, and
+        // `array` is not read any more.
+        unsafe { ptr::copy_nonoverlapping(numbers.as_ptr(), target, numbers.len()) };
+        Ok(())
+    }
+
     fn report(&self, stamp: &Stamp, charge: u64) {
         let [high, low] = [stamp.hash >> 32, stamp.hash & u64::from(u32::MAX)];
         let numbers = [

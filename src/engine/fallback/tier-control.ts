@@ -109,6 +109,15 @@ export class FallbackTierControl implements TierControl {
     return true
   }
 
+  glance(into: Float64Array): void {
+    const state = this.#open()
+    into[0] = state.until
+    into[1] = state.seen[0]
+    into[2] = state.seen[1]
+    into[3] = state.pending.size
+    into[4] = state.now()
+  }
+
   follow(): boolean {
     const state = this.#open()
     state.follower ??= this.#owner

@@ -118,6 +118,7 @@ export interface Binding {
   pend(cache: number, names: readonly string[]): void
   pending(cache: number): (number | string)[]
   pendingCount(cache: number): number
+  glance(cache: number, into: Float64Array): void
   delivered(cache: number, ids: Float64Array): void
   acknowledged(cache: number, epoch: number, names: readonly string[], ms: number): void
   redeliver(cache: number, epoch: number): void

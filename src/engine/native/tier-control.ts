@@ -36,6 +36,10 @@ export class NativeTierControl implements TierControl {
     return this.#binding().saw(this.#cache, epoch, sequence)
   }
 
+  glance(into: Float64Array): void {
+    this.#binding().glance(this.#cache, into)
+  }
+
   follow(): boolean {
     return this.#binding().follow(this.#cache)
   }

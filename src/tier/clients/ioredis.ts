@@ -12,7 +12,10 @@ export interface IoRedisLike {
   on(event: string, listener: Listener): unknown
   callBuffer(command: string, ...args: (string | Buffer)[]): Promise<unknown>
   /** The socket, once there is one. */
-  readonly stream?: { unref?(): unknown; destroy?(): unknown } | null | undefined
+  readonly stream?:
+    | { unref?(): unknown; destroy?(): unknown; cork?(): unknown; uncork?(): unknown }
+    | null
+    | undefined
 }
 
 /** What a connection of ours is set to, whatever the client is. */
@@ -76,8 +79,19 @@ export function openIoRedis(
   })
   own.connect().catch(end)
   setImmediate(release)
+  let isCorked = false
+  const uncork = () => {
+    isCorked = false
+    own.stream?.uncork?.()
+  }
   return {
     send: (command) => {
+      // What is sent in one turn goes to the socket at once.
+      if (!isCorked && own.stream?.cork !== undefined) {
+        isCorked = true
+        own.stream.cork()
+        process.nextTick(uncork)
+      }
       const [name, ...args] = withBuffers(command)
       return own.callBuffer(String(name), ...args) as Promise<RedisReply>
     },

@@ -1,6 +1,6 @@
 //! The time of copies: a word that holds the present ms, for readers who cannot afford to ask for it.
 //!
-//! A thread of its own writes it every [`PERIOD`] as long as somebody asked for it in the last [`KEPT_MS`], and
+//! A thread of its own writes it every `PERIOD` as long as somebody asked for it in the last `KEPT_MS`, and
 //! then ends; while there is none, the word holds [`NONE`], later than any deadline. It does not depend on the thread
 //! that reads: an event loop that is held for seconds still sees time pass. It may be late by a period and
 //! by as long as the scheduler lets it wait, so a reader takes [`MARGIN_MS`] off a deadline and asks the real
