@@ -59,8 +59,8 @@ const known = [
     name: 'Redis is believed while a change of this process is missing there',
     file: 'reads.ts',
     change: [
-      ['control.pendingCount() > 0 || !connection.isUsable', '!connection.isUsable'],
-      [' || control.pendingCount() > 0', ''],
+      ['(now[PENDING] as number) > 0 || !connection.isUsable', '!connection.isUsable'],
+      [' && now[PENDING] === 0', ''],
     ],
     noticed: SIMULATION,
   },
@@ -68,10 +68,7 @@ const known = [
     name: 'what was found is stored whatever changed since it was asked for',
     file: 'reads.ts',
     change: [
-      [
-        'found.freshUntil - this.now(), fence, found.tags',
-        'found.freshUntil - this.now(), local.engine.fence(), found.tags',
-      ],
+      ['freshUntil - time, fence, tags, grace', 'freshUntil - time, local.engine.fence(), tags, grace'],
     ],
     noticed: SIMULATION,
   },
@@ -122,8 +119,8 @@ const known = [
     file: 'connection.ts',
     change: [
       [
-        'if (this.#host.control.saw(...reply.at)) return reply',
-        'this.#host.control.saw(...reply.at)\n    if (reply.at[0] >= 0) return reply',
+        'if (this.#host.control.saw(...reply.at)) return',
+        'this.#host.control.saw(...reply.at)\n      if (reply.at[0] >= 0) return',
       ],
     ],
     noticed: SIMULATION,

@@ -51,6 +51,7 @@ function take<V>(host: LoadHost<V>, second: SecondTier, load: Sought<V>, found: 
     request.validate?.(value)
     if (request.accepts?.(value) === false) return false
   } catch {
+    second.refuse()
     return false
   }
   flight.check((more) => engine.permits(request.key, fence, more))

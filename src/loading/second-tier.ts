@@ -48,6 +48,8 @@ export interface SecondTier {
   keep(key: string, stored: Stored, life: Life, tags: readonly string[], missing: Missing): void
   /** Told that a load is over, whatever it came to. */
   end(key: string, missing: Missing): void
+  /** Told that what was found is none of the values of the cache, or cannot be read. */
+  refuse(): void
   /** Stores what was found in the cache; returns an `Outcome`. */
   adopt(key: string, found: Found, fence: number): number
   /** The value that was found no more than `ms` past its TTL when the load under way of this key began. */

@@ -28,6 +28,13 @@ interface Kept extends Found {
   readonly isKept: true
 }
 
+/** A value of Redis. */
+interface Taken extends Found {
+  /** When it was asked for, and the fence of what is kept while suspended then. */
+  readonly began: number
+  readonly fence: number
+}
+
 export interface ReadsParts {
   readonly control: TierControl
   readonly connection: Connection
@@ -95,7 +102,7 @@ export class Reads {
   }
 
   async #get(key: string, accepts: (stored: Stored) => boolean): Promise<Stored | undefined> {
-    const { counts, local } = this.#parts
+    const { local } = this.#parts
     hold()
     try {
       for (let round = 0; round < MOST_ROUNDS; round++) {
@@ -103,7 +110,7 @@ export class Reads {
         const found = this.findKept(key) ?? (await this.#findFresh(key))
         if (found === undefined) return undefined
         if (!accepts(found.stored)) {
-          counts.remoteRefused++
+          this.refuse()
           return undefined
         }
         // What was changed meanwhile is not what is asked for.
@@ -120,7 +127,7 @@ export class Reads {
     const fence = this.#parts.local.suspended.fence()
     const reply = await this.read(key, undefined)
     if (reply?.kind !== 'hit') return undefined
-    const found = this.take(key, reply, began, fence)
+    const found = this.take(reply, began, fence)
     return found !== undefined && found.freshUntil > this.now() ? found : undefined
   }
 
@@ -163,19 +170,22 @@ export class Reads {
   }
 
   /** A value of Redis, fresh or not; `undefined` if it cannot be understood. */
-  take(key: string, reply: RecordHit, began: number, fence: number): Found | undefined {
-    const { counts, format, local } = this.#parts
+  take(reply: RecordHit, began: number, fence: number): Taken | undefined {
+    const { counts, format } = this.#parts
     const stored = storedOf(reply.payload, reply.encoding, format)
     if (stored === undefined) {
       counts.remoteRefused++
       return undefined
     }
     const freshUntil = began + reply.left - reply.grace
-    const [heldUntil, , , , now] = this.#look() as unknown as [number, number, number, number, number]
-    if (freshUntil > now) counts.remoteHits++
+    if (freshUntil > this.now()) counts.remoteHits++
     else counts.remoteStale++
-    if (now >= heldUntil) local.suspended.keep(key, stored, freshUntil - now, now - began, fence, reply.tags)
-    return { kind: 'found', stored, freshUntil, grace: reply.grace, tags: reply.tags }
+    return { kind: 'found', stored, freshUntil, grace: reply.grace, tags: reply.tags, began, fence }
+  }
+
+  /** Counts what was there and is no value. */
+  refuse(): void {
+    this.#parts.counts.remoteRefused++
   }
 
   /** What this process keeps while it is suspended. */
@@ -197,6 +207,12 @@ export class Reads {
       const holds = local.suspended.find(key) !== undefined && local.engine.permits(key, fence)
       return holds ? Outcome.TooLarge : Outcome.Fenced
     }
-    return local.store(key, found.stored, found.freshUntil - this.now(), fence, found.tags, found.grace)
+    const { stored, freshUntil, tags, grace, began, fence: kept } = found as Taken
+    const now = this.#look()
+    const time = now[TIME] as number
+    if (time >= (now[HELD_UNTIL] as number)) {
+      local.suspended.keep(key, stored, freshUntil - time, time - began, kept, tags)
+    }
+    return local.store(key, stored, freshUntil - time, fence, tags, grace)
   }
 }

@@ -71,6 +71,10 @@ export class Remote implements SecondTier {
     return this.#reads.joins(began)
   }
 
+  refuse(): void {
+    this.#reads.refuse()
+  }
+
   adopt(key: string, found: Found, fence: number): number {
     return this.#reads.adopt(key, found, fence)
   }
@@ -108,7 +112,7 @@ export class Remote implements SecondTier {
       if (reply.kind === 'miss') return this.#miss(began, fence, reply.at, reply.time, token)
       let othersFor = reply.kind === 'busy' ? reply.left : Infinity
       if (reply.kind === 'hit') {
-        const found = this.#reads.take(key, reply, began, fence)
+        const found = this.#reads.take(reply, began, fence)
         if (found === undefined) return this.#skip(began, fence)
         const isFresh = found.freshUntil > this.now()
         if (isFresh && !(isRefresh && found.freshUntil - this.now() <= refreshAhead * reply.ttl)) return found
