@@ -1,6 +1,6 @@
 import type { Engine } from '../engine/engine.js'
 import type { Stored } from '../engine/stored.js'
-import type { SecondTier } from '../loading/second-tier.js'
+import type { Missing, SecondTier } from '../loading/second-tier.js'
 import type { TierTotals } from './tier-counts.js'
 import type { TierHealth } from './tier-health.js'
 
@@ -59,8 +59,13 @@ export interface Tier {
    * Reads the tier, and stores what is found in the cache.
    *
    * @param accepts Whether it is a value of this cache: whoever may write to the tier may have put anything there.
+   * @param onMiss Told, where nothing was found, what a load that begins now is to be given as `LoadRequest.missing`.
    */
-  get(key: string, accepts: (stored: Stored) => boolean): Promise<Stored | undefined>
+  get(
+    key: string,
+    accepts: (stored: Stored) => boolean,
+    onMiss?: (missing: Missing) => void,
+  ): Promise<Stored | undefined>
   fence(): TierFence
   /** Resolves when values of this process may be served. @throws The reason of `signal`; `ERR_CACHE_CLOSED`. */
   ready(signal: AbortSignal | undefined): Promise<void>

@@ -79,6 +79,11 @@ export class Loader<V> implements CallHost<V> {
     throw new CacheError('ERR_CACHE_RECURSIVE_LOAD', message)
   }
 
+  /** Whether a load of this thread is under way, which a caller may be waiting for. */
+  isLoading(key: string): boolean {
+    return this.#flights.has(key)
+  }
+
   current(key: string): V | undefined {
     const stored = this.#host.engine.get(key)
     return stored === undefined ? undefined : this.#host.share(stored).value

@@ -26,6 +26,8 @@ export async function takeRemote<V>(
 ): Promise<Missing | undefined> {
   const { request, flight, isRefresh } = load
   const { key, refreshAhead } = request
+  const known = isRefresh ? undefined : request.missing?.()
+  if (known !== undefined) return known
   const answer = await second.find(key, isRefresh ? refreshAhead : undefined, () => flight.isOver)
   if (answer.kind === 'missing') return answer
   if (flight.isOver) return undefined

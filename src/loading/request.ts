@@ -1,4 +1,5 @@
 import type { GetOrSetOptions, LoadContext, LoadingOptions, LoadStatus } from './options.js'
+import type { Missing } from './second-tier.js'
 
 /** A call whose options were checked and whose defaults are filled in. */
 export interface LoadRequest<V> {
@@ -19,6 +20,8 @@ export interface LoadRequest<V> {
   readonly subject?: string
   /** Throws if what a load returned, as it is read from the cache, is none of its values; may change its context. */
   readonly check?: ((value: V, context: LoadContext<V>) => void) | undefined
+  /** What the second tier answered just now, for the first load that this call begins. */
+  readonly missing?: (() => Missing | undefined) | undefined
   /** Throws if what another process has stored, as it is read, is none of its values. */
   readonly validate?: ((value: V) => void) | undefined
   /** Whether a value serves this caller; one that does not is loaded anew, once. */

@@ -1,4 +1,4 @@
-import type { TierControl } from '../engine/capabilities.js'
+import type { Moment, TierControl } from '../engine/capabilities.js'
 import { Outcome } from '../engine/engine.js'
 import type { Stored } from '../engine/stored.js'
 import type { Found } from '../loading/second-tier.js'
@@ -28,6 +28,23 @@ interface Kept extends Found {
   readonly isKept: true
 }
 
+/** What Redis did not have, and what proves that of a value that is loaded then. */
+export class Missed {
+  readonly kind = 'missing'
+  readonly proof: Moment
+  readonly time: number
+  readonly began: number
+  readonly fence: number
+  readonly token = undefined
+
+  constructor(proof: Moment, time: number, began: number, fence: number) {
+    this.proof = proof
+    this.time = time
+    this.began = began
+    this.fence = fence
+  }
+}
+
 /** A value of Redis. */
 interface Taken extends Found {
   /** When it was asked for, and the fence of what is kept while suspended then. */
@@ -54,7 +71,10 @@ export class Reads {
   readonly #parts: ReadsParts
   readonly #now = new Float64Array(5)
   /** Those under way that no load waits for, by key. */
-  readonly #underWay = new Map<string, { began: number; fence: number; value: Promise<Stored | undefined> }>()
+  readonly #underWay = new Map<
+    string,
+    { began: number; fence: number; value: Promise<Stored | Missed | undefined> }
+  >()
 
   constructor(parts: ReadsParts) {
     this.#parts = parts
@@ -86,7 +106,7 @@ export class Reads {
    *
    * @param accepts Whether a value is one: whoever may write to the namespace may have put anything there.
    */
-  get(key: string, accepts: (stored: Stored) => boolean): Promise<Stored | undefined> {
+  get(key: string, accepts: (stored: Stored) => boolean): Promise<Stored | Missed | undefined> {
     const { engine } = this.#parts.local
     const running = this.#underWay.get(key)
     if (running !== undefined && this.joins(running.began) && engine.permits(key, running.fence)) {
@@ -101,14 +121,14 @@ export class Reads {
     return read.value
   }
 
-  async #get(key: string, accepts: (stored: Stored) => boolean): Promise<Stored | undefined> {
+  async #get(key: string, accepts: (stored: Stored) => boolean): Promise<Stored | Missed | undefined> {
     const { local } = this.#parts
     hold()
     try {
       for (let round = 0; round < MOST_ROUNDS; round++) {
         const fence = local.engine.fence()
         const found = this.findKept(key) ?? (await this.#findFresh(key))
-        if (found === undefined) return undefined
+        if (found === undefined || found instanceof Missed) return found
         if (!accepts(found.stored)) {
           this.refuse()
           return undefined
@@ -122,10 +142,11 @@ export class Reads {
     }
   }
 
-  async #findFresh(key: string): Promise<Found | undefined> {
+  async #findFresh(key: string): Promise<Found | Missed | undefined> {
     const began = this.now()
     const fence = this.#parts.local.suspended.fence()
     const reply = await this.read(key, undefined)
+    if (reply?.kind === 'miss') return new Missed(reply.at, reply.time, began, fence)
     if (reply?.kind !== 'hit') return undefined
     const found = this.take(reply, began, fence)
     return found !== undefined && found.freshUntil > this.now() ? found : undefined

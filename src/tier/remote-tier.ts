@@ -7,6 +7,7 @@ import { startTimer } from '../common/timers.js'
 import type { TierControl } from '../engine/capabilities.js'
 import type { Engine } from '../engine/engine.js'
 import type { Stored } from '../engine/stored.js'
+import type { Missing } from '../loading/second-tier.js'
 import { Breaker } from './breaker.js'
 import { Changes } from './changes.js'
 import { portsOf } from './clients/connect.js'
@@ -18,7 +19,7 @@ import { Follower } from './follower.js'
 import { LocalValues } from './local.js'
 import { keysOf } from './names.js'
 import { namespaceOf, type TierSettings } from './options.js'
-import { Reads } from './reads.js'
+import { Missed, Reads } from './reads.js'
 import { RecordClient } from './record-client.js'
 import { Remote } from './remote.js'
 import { ServerTime } from './server-time.js'
@@ -185,8 +186,15 @@ export class RemoteTier implements Tier {
     return this.second.fill(entry, fence)
   }
 
-  get(key: string, accepts: (stored: Stored) => boolean): Promise<Stored | undefined> {
-    return this.#reads.get(key, accepts)
+  async get(
+    key: string,
+    accepts: (stored: Stored) => boolean,
+    onMiss?: (missing: Missing) => void,
+  ): Promise<Stored | undefined> {
+    const found = await this.#reads.get(key, accepts)
+    if (!(found instanceof Missed)) return found
+    onMiss?.(found)
+    return undefined
   }
 
   fence(): TierFence {

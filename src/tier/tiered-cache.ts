@@ -13,6 +13,7 @@ import { checkedTags } from '../engine/limits.js'
 import type { Stored } from '../engine/stored.js'
 import { type GetOrSetOptions, type LoadContext, parseGetOrSet, tell } from '../loading/options.js'
 import { type LoadRequest, settingsOf } from '../loading/request.js'
+import type { Missing } from '../loading/second-tier.js'
 import type { TierCounts } from './counts.js'
 import { wireName } from './names.js'
 import { parseTieredOptions, type TieredCacheOptions } from './options.js'
@@ -44,6 +45,8 @@ export class TieredCache<V = unknown> implements AsyncDisposable {
   /** @internal */
   readonly [internals]: CacheCore<V>
   readonly #tier: RemoteTier
+  /** Whether processes wait for each other's loads. */
+  readonly #hasLeases: boolean
 
   /** @throws `RangeError` or `TypeError` naming the option; `CacheError` as for `Cache`. */
   constructor(options: TieredCacheOptions) {
@@ -51,6 +54,7 @@ export class TieredCache<V = unknown> implements AsyncDisposable {
     const core = inspect(openCore<V>(cache, 'cache', cache.name, factoryOf(tier)), 'cache')
     this[internals] = core
     this.#tier = core.tier as RemoteTier
+    this.#hasLeases = tier.loadLease > 0
     this.name = core.name
     this.engine = core.engine.kind
     this.settings = core.settings
@@ -74,7 +78,7 @@ export class TieredCache<V = unknown> implements AsyncDisposable {
     return local === undefined ? this.#getRemote(key) : Promise.resolve(local)
   }
 
-  async #getRemote(key: string): Promise<V | undefined> {
+  async #getRemote(key: string, onMiss?: (missing: Missing) => void): Promise<V | undefined> {
     let value: V | undefined
     const read = (stored: Stored): V | undefined => {
       try {
@@ -88,7 +92,7 @@ export class TieredCache<V = unknown> implements AsyncDisposable {
       value = read(stored)
       return value !== undefined
     }
-    const stored = await this.#tier.get(key, accepts)
+    const stored = await this.#tier.get(key, accepts, onMiss)
     // Where another call has read it, this one was not asked.
     return stored === undefined ? undefined : (value ?? read(stored))
   }
@@ -140,9 +144,32 @@ export class TieredCache<V = unknown> implements AsyncDisposable {
     if (value !== undefined && (options.refreshAhead ?? core.loading.refreshAhead)) {
       if (core.loader.refreshIfDue(request())) value = core.peek(key)
     }
-    if (value === undefined) return core.loader.load(request())
+    if (value === undefined) return this.#load(request())
     tell(options.status, 'hit')
     return value
+  }
+
+  /** Asks Redis, and loads if that has nothing. */
+  async #load(request: LoadRequest<V>): Promise<V> {
+    const { key, signal, timeout, staleWhileRevalidate, status } = request
+    const { loader } = this[internals]
+    // A load has more to it than a read: what waits for others, and what the caller waits for.
+    const isPlain = signal === undefined && timeout === Infinity && staleWhileRevalidate === 0
+    if (!isPlain || this.#hasLeases || loader.isLoading(key)) return loader.load(request)
+    let missing: Missing | undefined
+    const value = await this.#getRemote(key, (missed) => {
+      missing = missed
+    })
+    if (value !== undefined) {
+      tell(status, 'remote')
+      return value
+    }
+    const known = () => {
+      const first = missing
+      missing = undefined
+      return first
+    }
+    return loader.load({ ...request, missing: known })
   }
 
   /** As `Cache.wrap`; `delete(...args)` of what it makes is as {@link TieredCache.delete}. */
