@@ -1,99 +1,19 @@
 // What does a second tier cost, beside the client alone, and does a load that was overtaken stay in it?
 
 import assert from 'node:assert/strict'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import KeyvRedis, { Keyv } from '@keyv/redis'
-import { BentoCache, bentostore } from 'bentocache'
-import { memoryDriver } from 'bentocache/drivers/memory'
-import { redisBusDriver, redisDriver } from 'bentocache/drivers/redis'
-import { Cacheable } from 'cacheable'
 import { Redis } from 'ioredis'
-import { TieredCache } from 'sark-cache/tier'
 import { freePort } from '../scripts/servers.mjs'
 import { digits } from './lib/chart.mjs'
 import { latencies, scaled } from './lib/compare.mjs'
 import { startRedis } from './lib/processes.mjs'
 import { printTable, writeReport } from './lib/report.mjs'
+import { CONTENDERS, TTL } from './lib/tier-contenders.mjs'
 
-const TTL = 600_000
 const KEYS = 1_000
 const VALUE = { allowed: true, reason: 'x'.repeat(150) }
-
-/**
- * One way to a cache of two tiers.
- *
- * @typedef {object} Tiered
- * @property {(key: string) => Promise<unknown>} get
- * @property {(key: string, load: () => Promise<unknown>) => Promise<unknown>} getOrSet
- * @property {(key: string) => Promise<unknown>} remove
- * @property {() => Promise<unknown>} close
- */
-
-/** @typedef {{ path: string } | { host: string, port: number }} At */
-
-/**
- * Ours.
- *
- * @param {At} at
- * @param {boolean} near Whether it keeps what it reads in memory.
- * @returns {Promise<Tiered>}
- */
-async function ours(at, near) {
-  const redis = new Redis({ ...at, lazyConnect: true })
-  const cache = new TieredCache({
-    namespace: 'bench',
-    ttl: TTL,
-    redis,
-    readTimeout: 5_000,
-    writeTimeout: 5_000,
-    ...(near ? {} : { localTtl: 1 }),
-  })
-  await cache.ready(AbortSignal.timeout(10_000))
-  return {
-    get: (key) => cache.get(key),
-    getOrSet: (key, load) => cache.getOrSet(key, load),
-    remove: (key) => cache.delete(key),
-    close: () => cache.close(),
-  }
-}
-
-/** @type {typeof ours} */
-async function bento(at, near) {
-  const connection = { ...at }
-  const second = redisDriver({ connection })
-  const store = near
-    ? bentostore()
-        .useL1Layer(memoryDriver({ maxItems: 10_000 }))
-        .useL2Layer(second)
-    : bentostore().useL2Layer(second)
-  const cache = new BentoCache({
-    default: 'bench',
-    stores: { bench: near ? store.useBus(redisBusDriver({ connection })) : store },
-  })
-  return {
-    get: (key) => cache.get({ key }),
-    getOrSet: (key, factory) => cache.getOrSet({ key, factory, ttl: TTL }),
-    remove: (key) => cache.delete({ key }),
-    close: () => cache.disconnectAll(),
-  }
-}
-
-/** @type {typeof ours} */
-async function cacheable(at, near) {
-  const socket = 'path' in at ? { path: at.path, tls: false } : at
-  const store = () => new Keyv({ store: new KeyvRedis({ socket }) })
-  const cache = near
-    ? new Cacheable({ secondary: store(), ttl: TTL })
-    : new Cacheable({ primary: store(), ttl: TTL })
-  return {
-    get: (key) => cache.get(key),
-    getOrSet: (key, load) => cache.getOrSet(key, load, { ttl: TTL }),
-    remove: (key) => cache.delete(key),
-    close: () => cache.disconnect(),
-  }
-}
-
-const CONTENDERS = { 'sark-cache': ours, bentocache: bento, cacheable }
 
 /**
  * @param {(at: number) => Promise<unknown>} once
@@ -119,8 +39,8 @@ function sampler(once, inFlight) {
 /**
  * Whether a load that was overtaken by a change elsewhere is served afterwards, by the process that loaded or another.
  *
- * @param {typeof ours} open
- * @param {At} at
+ * @param {typeof import('./lib/tier-contenders.mjs').ours} open
+ * @param {import('./lib/tier-contenders.mjs').At} at
  */
 async function keepsOvertaken(open, at) {
   const [loader, changer, reader] = await Promise.all([open(at, true), open(at, true), open(at, true)])
@@ -143,6 +63,35 @@ async function keepsOvertaken(open, at) {
   return found.includes('old')
 }
 
+/**
+ * How long after a change begins another process has let go of what it held, in µs, sorted.
+ *
+ * @param {string} name
+ * @param {import('./lib/tier-contenders.mjs').At} at
+ */
+async function propagation(name, at) {
+  const child = fork(new URL('./lib/tier-child.mjs', import.meta.url), [name, JSON.stringify(at)])
+  const told = async () => /** @type {any} */ ((await once(child, 'message'))[0])
+  const changer = await CONTENDERS[/** @type {keyof typeof CONTENDERS} */ (name)](at, true)
+  try {
+    await told()
+    const times = new Float64Array(scaled(300, 30))
+    for (const place of times.keys()) {
+      child.send(place)
+      await told()
+      await sleep(3)
+      const gone = told()
+      const start = process.hrtime.bigint()
+      await changer.remove(`held${place}`)
+      times[place] = Number(BigInt(await gone) - start) / 1e3
+    }
+    return times.sort()
+  } finally {
+    child.kill('SIGKILL')
+    await changer.close()
+  }
+}
+
 const port = await freePort()
 const server = await startRedis(port)
 if (server === undefined) process.exit(0)
@@ -163,7 +112,7 @@ try {
   for (const [name, open] of Object.entries(CONTENDERS))
     overtaken[name] = await keepsOvertaken(open, { path: socket })
 
-  for (const [transport, at] of /** @type {[string, At][]} */ ([
+  for (const [transport, at] of /** @type {[string, import('./lib/tier-contenders.mjs').At][]} */ ([
     ['unix socket', { path: socket }],
     ['TCP', { host: '127.0.0.1', port }],
   ])) {
@@ -191,7 +140,7 @@ try {
         samples: scaled(200, 50),
       },
     ]
-    /** @type {Tiered[]} */
+    /** @type {import('./lib/tier-contenders.mjs').Tiered[]} */
     const opened = []
     for (const [name, open] of Object.entries(CONTENDERS)) {
       const [near, far] = await Promise.all([open(at, true), open(at, false)])
@@ -251,6 +200,20 @@ try {
     }
     await Promise.all(opened.map((each) => each.close()))
     raw.disconnect()
+    // Memory of cacheable hears nothing of other processes.
+    for (const name of ['sark-cache', 'bentocache']) {
+      const times = await propagation(name, at)
+      const of = (/** @type {number} */ part) => times[Math.floor(times.length * part)]
+      const row = { p50: of(0.5), p95: of(0.95), p99: of(0.99), overtaken: overtaken[name] }
+      rows.push({
+        transport,
+        what: 'change applied elsewhere',
+        name,
+        ...row,
+        perSecond: Number.NaN,
+        redis: Number.NaN,
+      })
+    }
   }
   const shown =
     /** @type {{ transport: string, what: string, name: string, p50: number, p95: number, perSecond: number, redis: number, overtaken: boolean | undefined }[]} */ (
@@ -263,8 +226,8 @@ try {
       `${what}, ${transport}: ${name}`,
       digits(p50),
       digits(p95),
-      digits(perSecond),
-      digits(redis),
+      Number.isNaN(perSecond) ? '' : digits(perSecond),
+      Number.isNaN(redis) ? '' : digits(redis),
       is === undefined ? '' : is ? 'yes' : 'no',
     ]),
   )
