@@ -186,6 +186,11 @@ export class RemoteTier implements Tier {
     return this.second.fill(entry, fence)
   }
 
+  /** Whether what this process holds may be served, and Redis may be asked for the rest. */
+  get isWell(): boolean {
+    return this.#data.isUsable && this.#reads.isHeld
+  }
+
   async get(
     key: string,
     accepts: (stored: Stored) => boolean,
