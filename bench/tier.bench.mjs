@@ -201,7 +201,7 @@ try {
     await Promise.all(opened.map((each) => each.close()))
     raw.disconnect()
     // Memory of cacheable hears nothing of other processes.
-    for (const name of ['sark-cache', 'bentocache']) {
+    for (const name of ['sark-cache', 'bentocache', 'node-redis']) {
       const times = await propagation(name, at)
       const of = (/** @type {number} */ part) => times[Math.floor(times.length * part)]
       const row = { p50: of(0.5), p95: of(0.95), p99: of(0.99), overtaken: overtaken[name] }
@@ -234,7 +234,7 @@ try {
   writeReport({
     name: 'tier',
     question: 'What does a second tier cost, beside the client alone?',
-    packages: ['bentocache', 'cacheable', '@keyv/redis', 'ioredis'],
+    packages: ['bentocache', 'cacheable', '@keyv/redis', 'ioredis', 'redis'],
     versions: { 'redis-server': version },
     notes: [
       `Values of ${JSON.stringify(VALUE).length} bytes of JSON. Hits in Redis are those of a cache that keeps nothing in memory.`,

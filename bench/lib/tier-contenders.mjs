@@ -4,6 +4,7 @@ import { memoryDriver } from 'bentocache/drivers/memory'
 import { redisBusDriver, redisDriver } from 'bentocache/drivers/redis'
 import { Cacheable } from 'cacheable'
 import { Redis } from 'ioredis'
+import { createClient } from 'redis'
 import { TieredCache } from 'sark-cache/tier'
 
 /** Ms that values live. */
@@ -83,4 +84,36 @@ async function cacheable(at, near) {
   }
 }
 
-export const CONTENDERS = { 'sark-cache': ours, bentocache: bento, cacheable }
+/**
+ * The client's own cache in memory, which Redis tells of changes, and Redis as one would use it without more.
+ *
+ * @type {typeof ours}
+ */
+async function nodeRedis(at, near) {
+  const socket = 'path' in at ? { path: at.path, tls: false } : at
+  const client = createClient({
+    socket,
+    RESP: 3,
+    ...(near ? { clientSideCache: { ttl: TTL, maxEntries: 10_000, evictPolicy: 'LRU' } } : {}),
+  })
+  client.on('error', () => {})
+  await client.connect()
+  const get = async (/** @type {string} */ key) => {
+    const text = await client.get(`client:${key}`)
+    return text === null ? undefined : JSON.parse(String(text))
+  }
+  return {
+    get,
+    async getOrSet(key, load) {
+      const found = await get(key)
+      if (found !== undefined) return found
+      const value = await load()
+      await client.set(`client:${key}`, JSON.stringify(value), { expiration: { type: 'PX', value: TTL } })
+      return value
+    },
+    remove: (key) => client.del(`client:${key}`),
+    close: async () => client.destroy(),
+  }
+}
+
+export const CONTENDERS = { 'sark-cache': ours, bentocache: bento, cacheable, 'node-redis': nodeRedis }
