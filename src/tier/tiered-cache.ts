@@ -109,8 +109,8 @@ export class TieredCache<V = unknown> implements AsyncDisposable {
   }
 
   /**
-   * As `Cache.getOrSet`: of all calls of this process that miss, one asks Redis, and loads if there is nothing to be
-   * believed. `status.source` is `remote` for what Redis had.
+   * As `Cache.getOrSet`: of all calls of a thread that miss, one asks Redis, and if there is nothing to be believed one of
+   * all threads loads. `status.source` is `remote` for what Redis had.
    *
    * @throws What `load` throws, and the rest as for `Cache.getOrSet`; nothing because of Redis.
    */
