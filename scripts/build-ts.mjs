@@ -32,6 +32,8 @@ await build({
     format: 'cjs',
     exports: 'named',
     sourcemap: true,
+    // Comments are in the types and in the source maps.
+    comments: false,
     chunkFileNames: 'shared/[name].js',
     codeSplitting: {
       groups: [
