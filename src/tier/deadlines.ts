@@ -1,5 +1,10 @@
+import { startTimer } from '../common/timers.js'
+
 /** Ms between two looks. */
 const TICK = 10
+
+/** Ms from which on a deadline has a timer of its own, so that who waits for long costs nothing meanwhile. */
+const LONG = 1_000
 
 interface Deadline {
   readonly at: number
@@ -14,14 +19,21 @@ class Deadlines {
   readonly #byTick = new Map<number, Set<Deadline>>()
   #timer: NodeJS.Timeout | undefined
   #next = 0
+  /** Those that have neither come nor ended. */
+  #live = 0
 
   /** Calls `onTime` in `ms` ms or a little later, unless what is returned is called before. */
   start(ms: number, onTime: () => void): () => void {
+    if (ms >= LONG) {
+      const timer = startTimer(ms, () => setImmediate(onTime))
+      return () => clearTimeout(timer)
+    }
     const now = performance.now()
     const tick = Math.ceil((now + ms) / TICK)
     const deadline: Deadline = { at: tick, onTime }
     const same = this.#byTick.get(tick) ?? new Set()
     same.add(deadline)
+    this.#live++
     this.#byTick.set(tick, same)
     if (this.#timer === undefined) {
       this.#next = Math.floor(now / TICK)
@@ -29,7 +41,7 @@ class Deadlines {
       this.#timer.unref?.()
     }
     return () => {
-      same.delete(deadline)
+      if (same.delete(deadline)) this.#live--
     }
   }
 
@@ -40,10 +52,16 @@ class Deadlines {
       this.#byTick.delete(this.#next)
       if (due === undefined || due.size === 0) continue
       setImmediate(() => {
-        for (const { onTime } of due) onTime()
+        for (const deadline of due) {
+          // One before it may have ended it.
+          if (!due.delete(deadline)) continue
+          this.#live--
+          deadline.onTime()
+        }
       })
     }
-    if (this.#byTick.size > 0) return
+    if (this.#live > 0) return
+    this.#byTick.clear()
     clearInterval(this.#timer)
     this.#timer = undefined
   }
