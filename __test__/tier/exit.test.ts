@@ -24,7 +24,7 @@ interface End {
 /** Runs a program to its end. */
 function run(source: string, args: readonly string[] = []): Promise<End> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...args, '-e', source], {
+    const child = spawn(process.execPath, ['--no-warnings', ...args, '-e', source], {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
