@@ -4,10 +4,10 @@ import { checkFunction, checkKey, checkText, checkTtl } from '../common/validate
 import { Outcome, type PurgeSlice } from '../engine/engine.js'
 import { checkedTags } from '../engine/limits.js'
 import { purgeFor } from '../engine/purge.js'
-import { type GetOrSetOptions, type LoadContext, parseGetOrSet, tell } from '../loading/options.js'
-import { type LoadRequest, settingsOf } from '../loading/request.js'
+import type { GetOrSetOptions, LoadContext } from '../loading/options.js'
 import { type IncrementOptions, increment, setIfAbsent, update } from './atomic.js'
 import { type CacheCore, isCore, openCore } from './core.js'
+import { getOrSet } from './get-or-set.js'
 import { inspect } from './inspect.js'
 import { deleteMany, getMany, hasMany, setMany } from './many.js'
 import { type CacheOptions, parseCacheOptions } from './options.js'
@@ -297,33 +297,7 @@ export class Cache<V = unknown> implements Disposable {
     load: (context: LoadContext<T>) => T | Promise<T>,
     options?: GetOrSetOptions,
   ): Promise<T> {
-    try {
-      const value = this.#hit(key, load as never, options)
-      return (value instanceof Promise ? value : Promise.resolve(value)) as Promise<T>
-    } catch (error) {
-      return Promise.reject(error)
-    }
-  }
-
-  #hit(
-    key: string,
-    load: (context: LoadContext<V>) => V | Promise<V>,
-    given: GetOrSetOptions | undefined,
-  ): V | Promise<V> {
-    checkKey(key)
-    checkFunction(load, 'load')
-    const core = this[internals]
-    const options = given === undefined ? {} : parseGetOrSet(given)
-    options.signal?.throwIfAborted()
-    const request = (): LoadRequest<V> => ({ ...settingsOf(options, core.loading), key, load })
-    if (options.forceRefresh) return core.loader.loadFresh(request())
-    let value = core.get(key)
-    if (value !== undefined && (options.refreshAhead ?? core.loading.refreshAhead)) {
-      if (core.loader.refreshIfDue(request())) value = core.peek(key)
-    }
-    if (value === undefined) return core.loader.load(request())
-    tell(options.status, 'hit')
-    return value
+    return getOrSet(this[internals], key, load as never, options) as Promise<T>
   }
 
   /**

@@ -38,15 +38,11 @@ function schemaOf<A extends unknown[], V>(): Schema<WrapOptions<A, V>> {
   return { ...rest, tags, key: callable<(...args: A) => string>, context: flag }
 }
 
-/**
- * @param wired The key by which the cache knows a key.
- * @param remove Removes what is under a key of the cache.
- */
+/** @param remove Removes what is under a key, as the engine knows it. */
 export function wrap<A extends unknown[], V, R = boolean>(
   core: CacheCore<V>,
   load: (...args: never[]) => V | Promise<V>,
   options: WrapOptions<A, V>,
-  wired: (key: string) => string = (key) => key,
   remove: (key: string) => R = (key) => core.delete(key) as R,
 ): Wrapped<A, V, R> {
   checkFunction(load, 'load')
@@ -82,7 +78,7 @@ export function wrap<A extends unknown[], V, R = boolean>(
     let of: string
     let value: V | undefined
     try {
-      of = wired(key(...args))
+      of = core.keyOf(key(...args))
       value = core.get(of)
       if (value !== undefined && settings.refreshAhead > 0) {
         if (core.loader.refreshIfDue(request(of, args))) value = core.peek(of)
@@ -95,7 +91,7 @@ export function wrap<A extends unknown[], V, R = boolean>(
   return Object.assign(wrapped, {
     key,
     delete(...args: A): R {
-      return remove(wired(key(...args)))
+      return remove(core.keyOf(key(...args)))
     },
   })
 }

@@ -1,5 +1,5 @@
-import type { CacheCore } from '../cache/core.js'
-import { openCore } from '../cache/core.js'
+import { type CacheCore, openCore } from '../cache/core.js'
+import { getOrSet } from '../cache/get-or-set.js'
 import { inspect } from '../cache/inspect.js'
 import { type CacheStats, resetStatsOf, statsOf } from '../cache/stats.js'
 import { type Fence, sealFence } from '../cache/tier-fence.js'
@@ -8,19 +8,18 @@ import { type WrapOptions, type Wrapped, wrap } from '../cache/wrap.js'
 import { internals } from '../common/internals.js'
 import { abortSignal } from '../common/options.js'
 import type { EngineKind, EngineSettings } from '../common/settings.js'
-import { checkedKeys, checkFunction, checkKey, checkText } from '../common/validate.js'
+import { checkedKeys, checkKey, checkText } from '../common/validate.js'
 import { checkedTags } from '../engine/limits.js'
 import type { Stored } from '../engine/stored.js'
-import { type GetOrSetOptions, type LoadContext, parseGetOrSet, tell } from '../loading/options.js'
-import { type LoadRequest, settingsOf } from '../loading/request.js'
+import { type GetOrSetOptions, type LoadContext, tell } from '../loading/options.js'
+import type { LoadRequest } from '../loading/request.js'
 import type { Missing } from '../loading/second-tier.js'
 import type { TierCounts } from './counts.js'
 import { wireName } from './names.js'
 import { parseTieredOptions, type TieredCacheOptions } from './options.js'
 import { factoryOf } from './redis-tier.js'
 import type { RemoteTier } from './remote-tier.js'
-import type { TierSetOptions } from './set-options.js'
-import { parseTierSet } from './set-options.js'
+import { parseTierSet, type TierSetOptions } from './set-options.js'
 
 /** What happened in a cache, as for `Cache`, and between this thread and its tier. */
 export interface TieredStats extends CacheStats, TierCounts {}
@@ -119,38 +118,11 @@ export class TieredCache<V = unknown> implements AsyncDisposable {
     load: (context: LoadContext<T>) => T | Promise<T>,
     options?: GetOrSetOptions,
   ): Promise<T> {
-    try {
-      const value = this.#hit(key, load as never, options)
-      return (value instanceof Promise ? value : Promise.resolve(value)) as Promise<T>
-    } catch (error) {
-      return Promise.reject(error)
-    }
-  }
-
-  #hit(
-    given: string,
-    load: (context: LoadContext<V>) => V | Promise<V>,
-    more: GetOrSetOptions | undefined,
-  ): V | Promise<V> {
-    checkKey(given)
-    checkFunction(load, 'load')
-    const core = this[internals]
-    const options = more === undefined ? {} : parseGetOrSet(more)
-    options.signal?.throwIfAborted()
-    const key = wireName(given)
-    const request = (): LoadRequest<V> => ({ ...settingsOf(options, core.loading), key, load })
-    if (options.forceRefresh) return core.loader.loadFresh(request())
-    let value = core.get(key)
-    if (value !== undefined && (options.refreshAhead ?? core.loading.refreshAhead)) {
-      if (core.loader.refreshIfDue(request())) value = core.peek(key)
-    }
-    if (value === undefined) return this.#load(request())
-    tell(options.status, 'hit')
-    return value
+    return getOrSet(this[internals], key, load as never, options, this.#loadMissing) as Promise<T>
   }
 
   /** Asks Redis, and loads if that has nothing. */
-  async #load(request: LoadRequest<V>): Promise<V> {
+  readonly #loadMissing = async (request: LoadRequest<V>): Promise<V> => {
     const { key, signal, timeout, staleWhileRevalidate, status } = request
     const { loader } = this[internals]
     // A load has more to it than a read: what waits for others, and what the caller waits for.
@@ -184,7 +156,7 @@ export class TieredCache<V = unknown> implements AsyncDisposable {
   ): Wrapped<A, T, Promise<boolean>>
   wrap(load: never, options: never): Wrapped<never[], V, Promise<boolean>> {
     const remove = async (key: string) => (await this.#remove([key]))[0] as boolean
-    return wrap(this[internals], load, options, wireName, remove)
+    return wrap(this[internals], load, options, remove)
   }
 
   /**
