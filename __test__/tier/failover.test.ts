@@ -92,3 +92,16 @@ it('does not believe a master that was left behind', async () => {
   expect(second.getLocal('k')).toBe(undefined)
   expect(old.data.v?.names.has('=k')).toBe(false)
 })
+
+it('waits with its end for a server that comes back in time', async () => {
+  const cache = open('end')
+  await cache.ready()
+  clearInterval(timer)
+  for (const port of ports) port.drop()
+  await expect(cache.delete('k')).rejects.toMatchObject({ code: 'ERR_CACHE_CHANGE_PENDING' })
+  setTimeout(() => {
+    timer = setInterval(serve, 1)
+  }, 100)
+  await cache.close()
+  expect(master.data.v?.names.has('=k')).toBe(true)
+})

@@ -32,7 +32,7 @@ export interface SecondTier {
   /** Ms on a clock of its own. */
   now(): number
   /**
-   * Asks for a value before it is loaded. Never rejects.
+   * Asks for a value before it is loaded. Rejects only where the cache is closed.
    *
    * @param refreshAhead For a refresh: the part of its TTL that a value must have left to be taken instead.
    * @param isOver Whether nobody wants to know any more.

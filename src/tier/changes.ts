@@ -154,6 +154,25 @@ export class Changes {
     return this.#delivering
   }
 
+  /** Tries again and again to deliver what is pending, for `ms` ms at most. */
+  async deliverWithin(ms: number): Promise<void> {
+    const { control } = this.#parts
+    const end = control.time() + ms
+    let left = ms
+    while (!this.#isClosed && left > 0 && control.pendingCount() > 0) {
+      let timer: NodeJS.Timeout | undefined
+      // It holds the process: somebody waits.
+      const timeUp = new Promise((resolve) => {
+        timer = setTimeout(resolve, left)
+      })
+      await Promise.race([this.deliver(), timeUp])
+      clearTimeout(timer)
+      if (this.#isClosed || control.pendingCount() === 0) return
+      left = end - control.time()
+      await new Promise((resolve) => setTimeout(resolve, Math.min(FIRST_RETRY, Math.max(0, left))))
+    }
+  }
+
   async #deliver(): Promise<void> {
     const { control, connection, counts, settings } = this.#parts
     while (!this.#isClosed && control.pendingCount() > 0) {

@@ -104,6 +104,12 @@ export class Remote implements SecondTier {
     const token = ms > 0 ? randomBytes(9).toString('base64url') : undefined
     const lease = token === undefined ? undefined : { token, ms }
     const end = this.now() + ms
+    let stale: Stale | undefined
+    /** A load follows, at whose end what was found stale goes. */
+    const skip = (began: number, fence: number, own?: string): Miss => {
+      if (stale !== undefined) this.#stale.set(key, stale)
+      return this.#skip(began, fence, own)
+    }
     for (let look = FIRST_LOOK; ; look = Math.min(LAST_LOOK, look * 2)) {
       const began = this.now()
       const fence = this.#parts.local.suspended.fence()
@@ -116,15 +122,15 @@ export class Remote implements SecondTier {
         if (found === undefined) return this.#skip(began, fence)
         const isFresh = found.freshUntil > this.now()
         if (isFresh && !(isRefresh && found.freshUntil - this.now() <= refreshAhead * reply.ttl)) return found
-        if (!isFresh) this.#stale.set(key, this.#staleOf(found))
+        if (!isFresh) stale = this.#staleOf(found)
         // What is there and too old is to be loaded by one process, too.
-        if (lease === undefined || (await this.#claim(key, lease))) return this.#skip(began, fence, token)
+        if (lease === undefined || (await this.#claim(key, lease))) return skip(began, fence, token)
         othersFor = LAST_LOOK
       }
       if (isRefresh) return { kind: 'refreshed' }
       const left = Math.min(look, othersFor, end - this.now())
       if (left > 0) await new Promise<void>((resolve) => startTimer(left, resolve))
-      if (left <= 0 || isOver()) return this.#skip(began, fence)
+      if (left <= 0 || isOver()) return skip(began, fence)
     }
   }
 
