@@ -160,7 +160,7 @@ describe.skipIf(!isThere)(`decisions on ${KIND}${isThere ? '' : ', which is not 
       const [one, other, namespace] = await open({ evaluate: () => ({ allowed: false }) })
       await one.decide(query())
       await arrives(other, query(), { allowed: false })
-      const keys = await server.ask('KEYS', `{sc1:${namespace}}:e:*`)
+      const keys = await server.ask('KEYS', `{sc1:${namespace}}:d:*`)
       const key = /^\{sc1:\S+$/m.exec(keys)?.[0] as string
       const record = await server.ask('HMGET', `{sc1:${namespace}}:v`, 'g', 's')
       const [g, s] = [...record.matchAll(/^(\d+)\r?$/gm)].map(([, digits]) => Number(digits))

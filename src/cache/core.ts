@@ -42,6 +42,9 @@ export function isCore(value: object): boolean {
 export class CacheCore<V> {
   /** The name given; `undefined` for a private cache. */
   readonly name: string | undefined
+  readonly kind: CacheKind
+  /** The name by which threads, and other caches of this one, know it; `undefined` for a private cache. */
+  readonly engineName: string | undefined
   readonly engine: Engine
   readonly settings: EngineSettings
   readonly near: NearCache<V> | undefined
@@ -66,6 +69,8 @@ export class CacheCore<V> {
     this.#parts = parts
     cores.add(this)
     this.name = name
+    this.kind = parts.kind
+    this.engineName = parts.loadEvents
     this.engine = engine
     this.loading = loading
     this.timeOfDay = timeOfDay(clock)
@@ -74,7 +79,7 @@ export class CacheCore<V> {
     this.near =
       near === false
         ? undefined
-        : openNear(engine, near, (stored) => serializer.decode(stored) as V, parts.freezesAll)
+        : openNear(engine, near, (stored) => serializer.decode(stored) as V, parts.kind === 'policy')
     this.keyOf = parts.tier?.keyOf ?? same
     this.tier = parts.tier?.open(this)
     const loadEvents = new LoadEvents(parts.loadEvents)
@@ -281,7 +286,7 @@ export function openCore<V>(
     loading,
     clock,
     traceKeys,
-    freezesAll: kind === 'policy',
+    kind,
     recorder: new LoadRecorder(engine),
     path: '',
     loadEvents: inEngine,

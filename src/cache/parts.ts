@@ -4,19 +4,19 @@ import type { LoadingOptions } from '../loading/options.js'
 import type { LoadRecorder } from '../loading/recorder.js'
 import type { NearOptions } from '../near/near-cache.js'
 import type { Serializer } from '../serializer/serializer.js'
+import type { CacheKind } from './kind.js'
 import type { TierFactory } from './tier.js'
 
 /** What a core is put together from. */
 export interface CoreParts {
   readonly name: string | undefined
+  readonly kind: CacheKind
   readonly engine: Engine
   readonly serializer: Serializer
   readonly near: NearOptions | false
   readonly loading: LoadingOptions
   readonly clock: Clock | undefined
   readonly traceKeys: boolean
-  /** Whether what a read decodes for its caller alone is frozen as what it shares is. */
-  readonly freezesAll: boolean
   /** Counts the loads of the whole cache. */
   readonly recorder: LoadRecorder
   /** The namespaces on the way from the root of the cache to this part of it. */

@@ -1,12 +1,16 @@
 import type { Engine } from '../engine/engine.js'
 import type { Stored } from '../engine/stored.js'
 import type { Missing, SecondTier } from '../loading/second-tier.js'
+import type { CacheKind } from './kind.js'
 import type { TierTotals } from './tier-counts.js'
 import type { TierHealth } from './tier-health.js'
 
 /** What a tier asks of the cache in front of it. */
 export interface TierHost {
   readonly name: string | undefined
+  readonly kind: CacheKind
+  /** The name by which engines know it, which no other cache has; `undefined` for a private one. */
+  readonly engineName: string | undefined
   readonly engine: Engine
   /** To be called before anything is stored in the engine. */
   onWrite(): void

@@ -72,14 +72,21 @@ export interface RecordKeys {
   readonly lease: string
 }
 
-export function keysOf(namespace: string): RecordKeys {
+/** Decisions lie apart, whatever keys a cache of the same namespace has. */
+const LETTERS = { cache: ['e', 'q'], policy: ['d', 'p'] } as const
+
+/** What the entries of a namespace are of. */
+export type EntryKind = keyof typeof LETTERS
+
+export function keysOf(namespace: string, kind: EntryKind = 'cache'): RecordKeys {
   const prefix = `{sc1:${namespace}}:`
+  const [entry, lease] = LETTERS[kind]
   return {
     newer: `${prefix}v`,
     older: `${prefix}w`,
     log: `${prefix}l`,
-    entry: `${prefix}e:`,
-    lease: `${prefix}q:`,
+    entry: `${prefix}${entry}:`,
+    lease: `${prefix}${lease}:`,
   }
 }
 

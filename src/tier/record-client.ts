@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import { outOfRange } from '../common/errors.js'
 import type { Moment } from '../engine/capabilities.js'
 import type { RedisPort, RedisReply } from './clients/port.js'
-import { keysOf, type RecordKeys } from './names.js'
+import { type EntryKind, keysOf, type RecordKeys } from './names.js'
 import type { ChangeReply, FollowReply, RecordReply } from './record.js'
 import { recordError } from './record-error.js'
 import { eventOf, eventsOf, itemsOf, momentOf, readReply, wholeOf } from './replies.js'
@@ -38,9 +38,9 @@ export class RecordClient {
   readonly #fields: string
   readonly #log: string
 
-  constructor(port: RedisPort, namespace: string, limits: RecordLimits = LIMITS) {
+  constructor(port: RedisPort, namespace: string, limits: RecordLimits = LIMITS, kind?: EntryKind) {
     this.#port = port
-    this.#keys = keysOf(namespace)
+    this.#keys = keysOf(namespace, kind)
     this.#fields = String(limits.fields)
     this.#log = String(limits.log)
   }

@@ -17,7 +17,7 @@ import { noCounts, type TierCounts, TotalCounts } from './counts.js'
 import { Fills } from './fills.js'
 import { Follower } from './follower.js'
 import { LocalValues } from './local.js'
-import { keysOf } from './names.js'
+import { type EntryKind, keysOf } from './names.js'
 import { namespaceOf, type TierSettings } from './options.js'
 import { Missed, Reads } from './reads.js'
 import { RecordClient } from './record-client.js'
@@ -53,6 +53,7 @@ function warnOfEviction(policy: string | undefined): void {
 export class RemoteTier implements Tier {
   readonly #settings: TierSettings
   readonly #namespace: string
+  readonly #kind: EntryKind
   readonly #control: TierControl
   readonly #local: LocalValues
   readonly #connect: RedisConnect
@@ -75,12 +76,13 @@ export class RemoteTier implements Tier {
     const control = engine.tier as TierControl
     this.#settings = settings
     this.#namespace = namespace
+    this.#kind = host.kind === 'policy' ? 'policy' : 'cache'
     this.#control = control
     this.#totals = new TotalCounts(engine)
     this.#beat = Math.min(LONGEST_BEAT, settings.maxStaleness / 4)
     this.#connect = portsOf(settings.redis, keysOf(namespace).newer)
     const { max, maxEntrySize, maxSize } = engine.settings
-    const suspended = new SuspendedValues(host.name, engine.kind, max, settings.maxStaleness)
+    const suspended = new SuspendedValues(host.engineName, engine.kind, max, settings.maxStaleness)
     this.#local = new LocalValues(host, engine, suspended, settings.localTtl)
     this.#breaker = new Breaker(
       () => control.time(),
@@ -129,7 +131,7 @@ export class RemoteTier implements Tier {
 
   #open(role: RedisRole): Connection {
     const port = this.#connect(role)
-    return new Connection(port, new RecordClient(port, this.#namespace), {
+    return new Connection(port, new RecordClient(port, this.#namespace, undefined, this.#kind), {
       control: this.#control,
       checkEvery: Math.min(CHECK_EVERY, this.#beat),
       attachTimeout: ATTACH_TIMEOUT,
@@ -187,7 +189,7 @@ export class RemoteTier implements Tier {
   }
 
   /** Whether what this process holds may be served, and Redis may be asked for the rest. */
-  get isWell(): boolean {
+  get canAsk(): boolean {
     return this.#data.isUsable && this.#reads.isHeld
   }
 
@@ -268,10 +270,7 @@ export class RemoteTier implements Tier {
   /** Delivers what is pending, for `writeTimeout` at most, and ends. */
   async end(): Promise<void> {
     if (this.#state === 'closed') return
-    if (this.#control.pendingCount() > 0) {
-      const timeUp = new Promise((resolve) => setTimeout(resolve, this.#settings.writeTimeout))
-      await Promise.race([this.#changes.deliver(), timeUp])
-    }
+    await this.#changes.deliverWithin(this.#settings.writeTimeout)
     this.close()
   }
 

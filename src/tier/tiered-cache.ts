@@ -127,7 +127,7 @@ export class TieredCache<V = unknown> implements AsyncDisposable {
     const { loader } = this[internals]
     // A load has more to it than a read: what waits for others, and what the caller waits for.
     const isPlain = signal === undefined && timeout === Infinity && staleWhileRevalidate === 0
-    if (!isPlain || this.#hasLeases || !this.#tier.isWell || loader.isLoading(key))
+    if (!isPlain || this.#hasLeases || !this.#tier.canAsk || loader.isLoading(key))
       return loader.load(request)
     let missing: Missing | undefined
     const value = await this.#getRemote(key, (missed) => {
