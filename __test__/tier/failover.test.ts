@@ -105,3 +105,37 @@ it('waits with its end for a server that comes back in time', async () => {
   await cache.close()
   expect(master.data.v?.names.has('=k')).toBe(true)
 })
+
+it('hears of changes again where a master was demoted and kept its connections', async () => {
+  await using first = open('demoted')
+  await first.ready()
+  await expect.poll(() => first.health().redis.attached).toBe(true)
+  expect(await first.getOrSet('k', () => 1)).toBe(1)
+  // From here on its connection for data has nothing to send.
+  await expect.poll(() => first.stats().fills).toBe(1)
+  const kept = [...ports]
+  failOver()
+  master.promote(2)
+  // It has the data of before, and answers whoever does not ask who it is.
+  const old = kept[0]?.server as Server
+  old.isMaster = false
+  await using second = open('demoted elsewhere')
+  await second.ready()
+  expect(kept.every((port) => port.isOpen && port.server === old)).toBe(true)
+  await second.delete('k')
+  await expect.poll(() => first.getLocal('k')).toBe(undefined)
+  await expect.poll(() => first.state).toBe('ok')
+  // A connection that is not used may be kept; the one that hears of changes is not.
+  expect(kept.every((port) => port.server === old)).toBe(false)
+})
+
+it('has nobody wait for a load that is too old, while nothing is heard of changes', async () => {
+  await using cache = open('waiting')
+  clearInterval(timer)
+  expect(cache.state).toBe('connecting')
+  const first = cache.getOrSet('k', () => sleep(600).then(() => 1))
+  await sleep(300)
+  // What it finds in the end began after it came.
+  expect(await cache.getOrSet('k', () => 2)).toBe(2)
+  expect(await first).toBe(1)
+})

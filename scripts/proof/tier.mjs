@@ -84,7 +84,7 @@ const known = [
     change: [
       ['return this.isHeld || this.now() - began < this.#parts.settings.maxStaleness', 'return began >= 0'],
     ],
-    noticed: SIMULATION,
+    noticed: FAILOVER,
   },
   {
     name: 'what is kept while suspended is kept for its whole life',
@@ -134,7 +134,7 @@ const known = [
         'const check = sent < 0\n    this.#checkedAt = sent',
       ],
     ],
-    noticed: SIMULATION,
+    noticed: FAILOVER,
   },
   {
     name: 'an entry is believed without its proof',
