@@ -123,7 +123,7 @@ const known = [
         'this.#host.control.saw(...reply.at)\n      if (reply.at[0] >= 0) return',
       ],
     ],
-    noticed: SIMULATION,
+    noticed: FAILOVER,
   },
   {
     name: 'nobody asks whether the server is still the one that was attached to',
